@@ -1,0 +1,24 @@
+/// The journal as a file, and dead letters as a file, both in one directory that belongs to the pipeline.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "pgch/journal.h"
+
+namespace pgch {
+
+struct FileJournalOptions {
+  std::string directory = "./pgch-state";  ///< made (0700) if missing; holds <pipeline>.journal, .lock and .dead
+  std::string pipeline = "pgch";           ///< [A-Za-z0-9._-]{1,64}
+  std::size_t bytes_max = 64u << 20;       ///< a larger journal is written anew with what is still open
+};
+/// Append-only, crc32c, fsync, locked against a second process.
+Result<std::shared_ptr<Journal>> make_file_journal(FileJournalOptions options);
+/// Forgets everything when the process ends: for at-least-once, and for tests.
+std::shared_ptr<Journal> make_memory_journal();
+/// One JSON line a dead letter: stream, reason, origin, key and payload (base64); 0600, fsynced.
+Result<std::shared_ptr<DeadLetters>> make_file_dead_letters(FileJournalOptions options);
+
+}  // namespace pgch

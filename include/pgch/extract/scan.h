@@ -1,0 +1,19 @@
+/// Scan: every row of a table once, as of one snapshot, by COPY BINARY. Used by verify; nothing is acknowledged.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "pgch/extractor.h"
+#include "pgch/postgres.h"
+
+namespace pgch {
+
+struct ScanOptions {
+  PostgresOptions postgres;
+  std::string table;
+  ColumnSelection columns;
+};
+Result<std::unique_ptr<Extractor>> make_scan(ScanOptions options);
+
+}  // namespace pgch

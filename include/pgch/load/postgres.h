@@ -1,0 +1,20 @@
+/// PostgreSQL as a target: what the generator needs (S0: Kafka → PostgreSQL). Rows whose key exists already are left alone.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "pgch/loader.h"
+#include "pgch/postgres.h"
+
+namespace pgch {
+
+struct PostgresTargetOptions {
+  PostgresOptions postgres;
+  std::string table;
+  bool create = false;               ///< make the table, with the flag column, if it is missing
+  std::string flag_column = "sent_to_kafka";
+};
+Result<std::unique_ptr<Loader>> make_postgres_loader(PostgresTargetOptions options);
+
+}  // namespace pgch

@@ -1,0 +1,28 @@
+/// Transport: what lies between. Its near end is a Loader (it makes batches durable in the transport), its far end an
+/// Extractor (it reads them back), so both halves of a pipeline run the same delivery protocol.
+#pragma once
+
+#include <memory>
+
+#include "pgch/error.h"
+#include "pgch/extractor.h"
+#include "pgch/journal.h"
+#include "pgch/loader.h"
+
+namespace pgch {
+
+/// The far end: the extractor, and the journal and dead letters that live in the transport itself.
+struct Receiver {
+  std::unique_ptr<Extractor> extractor;
+  std::shared_ptr<Journal> journal;
+  std::shared_ptr<DeadLetters> dead_letters;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual Result<std::unique_ptr<Loader>> make_sender() = 0;
+  virtual Result<Receiver> make_receiver() = 0;
+};
+
+}  // namespace pgch

@@ -1,0 +1,51 @@
+/// Kafka between the two halves. The near end is an idempotent producer, the far end a consumer group that commits an offset
+/// only after the insert, with the intent in the commit's metadata. docs/WIRE.md has the records' format.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pgch/schema.h"
+#include "pgch/transport.h"
+
+namespace pgch {
+
+struct KafkaOptions {
+  std::string bootstrap = "localhost:9092";
+  std::string topic;
+  std::string stream;                    ///< producer: name of its stream, in each record's header
+  std::string group = "pgch";            ///< consumer
+  std::string dead_letter_topic;         ///< empty: "<topic>.dlq"
+  bool create_topic = true;              ///< producer (and the dead letters): make a missing topic …
+  std::int32_t partitions = 3;           ///< … with so many partitions
+  std::int32_t replication = 1;
+  std::string compression = "lz4";       ///< none, lz4, zstd, gzip, snappy
+  std::uint32_t linger_ms = 5;
+  std::size_t producer_queue_bytes_max = 64u << 20;
+  std::size_t message_bytes_max = 0;     ///< 0: the topic's limit
+  std::string offset_reset = "earliest"; ///< consumer's first start only: earliest, latest; later a missing offset is an error
+  bool json_as_object = false;           ///< json columns as nested objects instead of strings: readable, but not exact
+  std::vector<std::string> ignore_fields;///< consumer: fields that may be in a message and are not wanted
+  bool ignore_unknown_fields = false;
+  std::size_t json_bytes_max = 16u << 20;///< consumer: a larger message is a dead letter
+  bool until_end = false;                ///< consumer: end when the offsets that were the ends at start are reached
+  std::map<std::string, std::string> librdkafka;  ///< passed through, allow-listed (security.*, sasl.*, ssl.*, …)
+  /// Consumer: what the messages are turned into; asked once, at open.
+  std::function<Result<TableSchema>()> schema;
+};
+Result<std::unique_ptr<Transport>> make_kafka(KafkaOptions options);
+
+/// For check, status, setup and teardown.
+struct PartitionInfo {
+  std::int32_t id = 0;
+  std::int64_t low = 0, high = 0, committed = -1;
+};
+Result<std::vector<PartitionInfo>> describe_topic(const KafkaOptions& options, const Context& context);
+Result<void> create_topic(const KafkaOptions& options, const Context& context);
+Result<void> delete_topic(const KafkaOptions& options, const Context& context);
+
+}  // namespace pgch
