@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "pgch/batch.h"
@@ -25,6 +26,11 @@ enum class Fetch : std::uint8_t {
   end,   ///< there will never be more
 };
 
+struct Acknowledged {
+  std::string stream;
+  Position position;
+};
+
 /// Reads one or more ordered streams. One thread calls: open, (fetch | acknowledge | abandon)*, close.
 /// Nothing blocks past a deadline or the context's stop.
 class Extractor {
@@ -41,8 +47,13 @@ class Extractor {
   /// could no longer acknowledge will be handed out again.
   virtual Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) = 0;
   /// The batch of this stream and position is durable at the far end: set the flag, delete the row, forget it. Called once
-  /// for each batch handed out and not abandoned, in the stream's order. On failure the source is simply read again.
+  /// for each batch handed out and not abandoned, in the stream's order. It may only begin the work; what has become durable
+  /// at the source is told by take_acknowledged(). An Error with Recovery::retry: the source lost the batch (a connection
+  /// died); it hands the same position out again, and the pipeline looks for it at the target before anything is repeated.
   virtual Result<void> acknowledge(const std::string& stream, const Position& position) = 0;
+  /// The acknowledgements that are durable at the source by now, each told once. Only then is the intent closed: a crash
+  /// before leaves it open, and its rows are looked for at the target, found, and marked.
+  virtual std::vector<Acknowledged> take_acknowledged() = 0;
   /// The batch will not be delivered now: release what is held for it, mark nothing.
   virtual void abandon(const std::string& stream, const Position& position) noexcept = 0;
   /// Finishes acknowledgements that are still under way, then lets go of everything. After it, open() may be called again.
