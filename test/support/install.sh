@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# install.sh [build|test|servers|all|baseline]…: installs what is missing and nothing else; quick when nothing is.
+#   build     compiler and libraries        test      what the tests themselves need
+#   servers   PostgreSQL 15, Java, Maven, npm, ClickHouse 18.16
+#   baseline  Python with the clients that the benchmarks compare with, in a venv of the cache
+set -euo pipefail
+# shellcheck source=test/support/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
+  liblz4-dev libzstd-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev)
+test=(catch2 python3-minimal curl clang-format)
+servers=(postgresql-15 kcat clickhouse-server)
+
+missing=()
+need() {
+  local package state
+  for package in "$@"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || true
+    [ "$state" = installed ] || missing+=("$package")
+  done
+}
+# A tool that may have come from elsewhere: need_tool COMMAND PACKAGE.
+need_tool() { have "$1" || need "$2"; }
+
+need_java() {
+  local major
+  major=$(java -version 2>&1 | sed -nE 's/.*version "([0-9]+).*/\1/p;T;q') || true
+  [ "${major:-0}" -ge 17 ] || need openjdk-17-jre-headless
+}
+
+# Packages of servers start them; ours are started by the scripts, on ports of their own.
+policy=/usr/sbin/policy-rc.d
+forbid_autostart() {
+  [ -e "$policy" ] && return
+  trap 'as_root rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 755 "$policy"
+}
+
+apt_install() {
+  [ ${#missing[@]} -gt 0 ] || return 0
+  have apt-get || die "this is not a Debian system; install by hand: ${missing[*]}"
+  say "Installing with apt: ${missing[*]}"
+  once apt # another run may be installing the same
+  forbid_autostart
+  local log
+  log=$(mktemp)
+  as_root apt-get update -q >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get update failed"; }
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die "apt-get install failed"
+  fi
+  rm -f "$log"
+  missing=()
+}
+
+baseline() {
+  local venv=$cache/baseline
+  [ -e "$venv/complete" ] && return
+  need python3 python3-venv
+  apt_install
+  once baseline
+  say "Installing the Python clients of the baseline into $venv"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install -q psycopg2-binary confluent-kafka clickhouse-connect >&2
+  touch "$venv/complete"
+}
+
+[ $# -gt 0 ] || set -- all
+for set in "$@"; do
+  case $set in build | test | servers | all | baseline) ;; *) die "usage: install.sh [build|test|servers|all|baseline]…" ;; esac
+done
+for set in "$@"; do
+  case $set in build | all) need "${build[@]}" ;; esac
+  case $set in test | all) need "${test[@]}" ;; esac
+  case $set in
+    servers | all)
+      need "${servers[@]}"
+      need_java
+      need_tool mvn maven
+      need_tool npm npm
+      ;;
+  esac
+done
+apt_install
+for set in "$@"; do
+  if [ "$set" = baseline ]; then baseline; fi
+done
