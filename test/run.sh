@@ -38,7 +38,7 @@ stop() {
     rm -rf "$servers" build/dev/servers
     say "All tests passed."
   else
-    say "FAILED (status $status)${servers:+; the servers' logs are in $servers}"
+    say "FAILED (status $status)${servers:+; logs of the servers: $servers}"
   fi
   exit "$status"
 }
