@@ -32,6 +32,8 @@ class InsertStream {
   virtual ~InsertStream() = default;
   virtual Result<void> append(std::span<const std::byte> bytes) = 0;  // chunks may be cut anywhere
   virtual Result<std::uint64_t> finish() = 0;                         // rows written (deduplicated ones count too)
+  // The engine's own text of the last failure ("Code: 27. DB::Exception: …"), values and all: for the client that sent them.
+  virtual const std::string& exception() const noexcept = 0;
 };
 
 class Session {
@@ -43,6 +45,7 @@ class Session {
                               const std::function<Result<void>(std::string_view)>& sink) = 0;  // SELECT only
   // `sql` is "INSERT INTO t (…) SETTINGS …" without FORMAT.
   virtual Result<std::unique_ptr<InsertStream>> insert(std::string_view sql, std::string_view format) = 0;
+  virtual const std::string& exception() const noexcept = 0;  // as InsertStream's
 };
 
 class Engine {
