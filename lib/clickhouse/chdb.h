@@ -32,7 +32,8 @@ class InsertStream {
   virtual ~InsertStream() = default;
   virtual Result<void> append(std::span<const std::byte> bytes) = 0;  // chunks may be cut anywhere
   virtual Result<std::uint64_t> finish() = 0;                         // rows written (deduplicated ones count too)
-  // The engine's own text of the last failure ("Code: 27. DB::Exception: …"), values and all: for the client that sent them.
+  // The engine's own text of the last failure ("Code: 27. DB::Exception: …"), values and all: for the client that sent
+  // them.
   virtual const std::string& exception() const noexcept = 0;
 };
 

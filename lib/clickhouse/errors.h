@@ -7,7 +7,8 @@
 
 namespace pgch::ch {
 
-// `message` is the server's own text ("Code: 60. DB::Exception: …"); it is shortened and cleared of values before it is shown.
+// `message` is the server's own text ("Code: 60. DB::Exception: …"); it is shortened and cleared of values before it is
+// shown.
 Error classify(int code, std::string_view message);
 // The code in "Code: 60. DB::Exception: …", or 0.
 int code_in(std::string_view message) noexcept;
