@@ -26,6 +26,8 @@ class Clock {
   virtual TimePoint now() = 0;
   /// Returns at `until`, or at once when `stop` is requested.
   virtual void sleep_until(TimePoint until, const std::stop_token& stop) = 0;
+  /// Microseconds since 1970 UTC: for messages, and to number a new journal above an older one; never a position.
+  virtual std::int64_t wall_us();
 };
 
 /// The real clock; lives as long as the process.

@@ -1,0 +1,30 @@
+#include "model/row_text.h"
+
+#include <fmt/format.h>
+
+namespace pgch {
+
+std::string row_as_text(const RowBatch& batch, std::size_t row) {
+  std::string out;
+  for (std::size_t i = 0; i < batch.columns.size(); ++i) {
+    const ColumnSpec& spec = batch.schema->columns[i];
+    if (!out.empty()) out += '\t';
+    out += spec.name;
+    out += '=';
+    if (batch.columns[i].is_null(row)) {
+      out += "\\N";
+      continue;
+    }
+    const std::size_t width = width_of(layout_of(spec));
+    const auto value = batch.columns[i].at(row, width);
+    if (width == 0) {
+      out.append(reinterpret_cast<const char*>(value.data()), value.size());
+      continue;
+    }
+    out += "0x";
+    for (std::size_t b = value.size(); b-- > 0;) out += fmt::format("{:02x}", std::to_integer<unsigned>(value[b]));
+  }
+  return out;
+}
+
+}  // namespace pgch
