@@ -24,7 +24,7 @@ if [ "$(cat "$dir/version" 2>/dev/null)" != "$version" ]; then
     say "Downloading the embedded engine, chDB $version (170 MB)"
     part=$(mktemp -d "$dir/part.XXXXXX")
     trap 'rm -rf "$part"' EXIT
-    npm pack --silent --pack-destination "$part" "@chdb/lib-linux-x64-gnu@$version" >&2 || die "npm could not fetch chDB"
+    npm pack --silent --pack-destination "$part" "@chdb/lib-linux-x64-gnu@$version" >/dev/null || die "npm could not fetch chDB"
     mv "$part"/*.tgz "$archive"
   fi
   say "Unpacking chDB"

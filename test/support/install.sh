@@ -9,7 +9,7 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
   liblz4-dev libzstd-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev)
-test=(catch2 python3-minimal curl clang-format)
+test=(catch2 python3 curl clang-format)
 servers=(postgresql-15 kcat clickhouse-server)
 
 missing=()
