@@ -1,0 +1,166 @@
+#include "codec/json_text.h"
+
+#include <simdjson.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "codec/wide_decimal.h"
+
+namespace pgch::codec {
+namespace {
+
+constexpr std::uint64_t every_byte(std::uint8_t b) { return 0x0101010101010101U * b; }
+constexpr std::uint64_t high_bits = every_byte(0x80);
+
+// The high bit of each byte of `word` that is zero is set (the lowest such byte for certain).
+constexpr std::uint64_t zero_bytes(std::uint64_t word) { return (word - every_byte(1)) & ~word & high_bits; }
+
+// Non-zero if any of the eight bytes has to be escaped. May say so of bytes from 0x80 on; the slow way then decides.
+std::uint64_t escapable(std::uint64_t word) noexcept {
+  return zero_bytes(word ^ every_byte('"')) | zero_bytes(word ^ every_byte('\\')) | ((word - every_byte(0x20)) & ~word & high_bits);
+}
+
+constexpr bool must_escape(unsigned char c) noexcept { return c < 0x20 || c == '"' || c == '\\'; }
+
+void append_escape(std::string& out, unsigned char c) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  switch (c) {
+    case '"': out += "\\\""; return;
+    case '\\': out += "\\\\"; return;
+    case '\n': out += "\\n"; return;
+    case '\r': out += "\\r"; return;
+    case '\t': out += "\\t"; return;
+    default:
+      out += "\\u00";
+      out += hex[c >> 4U];
+      out += hex[c & 15U];
+  }
+}
+
+bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+// A pushdown check of the grammar, without recursion.
+class Checker {
+ public:
+  Checker(std::string_view text, std::size_t depth_max) : text_(text), depth_max_(depth_max) {}
+
+  JsonFault run() {
+    while (true) {
+      if (const JsonFault fault = begin_value(); fault != JsonFault::none) return fault;
+      if (opened_) continue;
+      while (true) {
+        skip();
+        if (open_.empty()) return at_ == text_.size() ? JsonFault::none : JsonFault::syntax;
+        if (take(',')) {
+          if (open_.back() == '{' && !key()) return JsonFault::syntax;
+          break;
+        }
+        if (!take(open_.back() == '{' ? '}' : ']')) return JsonFault::syntax;
+        open_.pop_back();
+      }
+    }
+  }
+
+ private:
+  void skip() noexcept {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+  }
+  bool take(char c) noexcept {
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  bool key() {
+    skip();
+    if (!string()) return false;
+    skip();
+    return take(':');
+  }
+  // After it, `opened_` says whether a container was opened that is not empty: its first value comes next.
+  JsonFault begin_value() {
+    opened_ = false;
+    skip();
+    if (at_ >= text_.size()) return JsonFault::syntax;
+    const char c = text_[at_];
+    if (c == '"') return string() ? JsonFault::none : JsonFault::syntax;
+    if (c != '{' && c != '[') return scalar() ? JsonFault::none : JsonFault::syntax;
+    if (open_.size() >= depth_max_) return JsonFault::depth;
+    ++at_;
+    skip();
+    if (take(c == '{' ? '}' : ']')) return JsonFault::none;
+    open_ += c;
+    opened_ = true;
+    return c == '[' || key() ? JsonFault::none : JsonFault::syntax;
+  }
+  bool scalar() {
+    const std::size_t begin = at_;
+    while (at_ < text_.size() && !is_space(text_[at_]) && text_[at_] != ',' && text_[at_] != '}' && text_[at_] != ']') ++at_;
+    const std::string_view token = text_.substr(begin, at_ - begin);
+    return token == "true" || token == "false" || token == "null" || is_json_number(token);
+  }
+  bool string() {
+    if (!take('"')) return false;
+    while (at_ < text_.size()) {
+      const auto c = static_cast<unsigned char>(text_[at_++]);
+      if (c == '"') return true;
+      if (c < 0x20) return false;
+      if (c != '\\') continue;
+      if (at_ >= text_.size()) return false;
+      const char escape = text_[at_++];
+      if (escape == 'u') {
+        for (int i = 0; i < 4; ++i) {
+          if (at_ >= text_.size() || std::string_view("0123456789abcdefABCDEF").find(text_[at_++]) == std::string_view::npos) return false;
+        }
+      } else if (std::string_view("\"\\/bfnrt").find(escape) == std::string_view::npos) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  std::string_view text_;
+  std::size_t depth_max_;
+  std::size_t at_ = 0;
+  std::string open_;
+  bool opened_ = false;
+};
+
+}  // namespace
+
+bool append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  std::uint64_t seen = 0;
+  std::size_t begin = 0;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (at + 8 <= text.size()) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, text.data() + at, 8);
+      seen |= word;
+      if (escapable(word) == 0) {
+        at += 8;
+        continue;
+      }
+    }
+    const auto c = static_cast<unsigned char>(text[at]);
+    seen |= c;
+    if (must_escape(c)) {
+      out.append(text, begin, at - begin);
+      append_escape(out, c);
+      begin = at + 1;
+    }
+    ++at;
+  }
+  out.append(text, begin, std::string_view::npos);
+  out += '"';
+  return (seen & high_bits) == 0 || is_utf8(text);
+}
+
+JsonFault check_json(std::string_view text, std::size_t depth_max) { return Checker(text, depth_max).run(); }
+
+bool is_utf8(std::string_view text) noexcept { return simdjson::validate_utf8(text.data(), text.size()); }
+
+}  // namespace pgch::codec
