@@ -17,7 +17,7 @@ fi
 once chdb
 if [ "$(cat "$dir/version" 2>/dev/null)" != "$version" ]; then
   [ "$(uname -m)" = x86_64 ] || die "only the x86_64 build of chDB is fetched here; set PGCH_LIBCHDB to your own libchdb.so"
-  have npm || "$support/install.sh" servers
+  have npm || "$support/install.sh" chdb
   mkdir -p "$dir"
   archive=$dir/chdb-lib-linux-x64-gnu-$version.tgz
   if [ ! -e "$archive" ]; then

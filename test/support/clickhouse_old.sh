@@ -22,7 +22,7 @@ start() {
     export_line PGCH_TEST_CH_OLD "$PGCH_TEST_CH_OLD" >"$dir/env"
     return
   fi
-  [ -x "$server" ] || "$support/install.sh" servers
+  [ -x "$server" ] || "$support/install.sh" old
   stop # what an earlier run may have left here
   mkdir -p "$dir/data/tmp" "$dir/data/format_schemas"
   local http tcp

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# install.sh [build|test|servers|all|baseline]…: installs what is missing and nothing else; quick when nothing is.
+# install.sh [build|test|postgres|kafka|chdb|old|servers|all|baseline]…: installs what is missing and nothing else; quick
+# when nothing is.
 #   build     compiler and libraries        test      what the tests themselves need
-#   servers   PostgreSQL 15, Java, Maven, npm, ClickHouse 18.16
+#   postgres  PostgreSQL 15                 kafka     Java and Maven, kcat
+#   chdb      npm, to fetch the engine      old       ClickHouse 18.16
+#   servers   these four                    all       all of the above (the default)
 #   baseline  Python with the clients that the benchmarks compare with, in a venv of the cache
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# libssl-dev: pkg-config asks for it on behalf of libpq.
 build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
   liblz4-dev libzstd-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev)
 test=(catch2 python3 curl clang-format)
-servers=(postgresql-15 kcat clickhouse-server)
 
 missing=()
 need() {
@@ -70,18 +73,15 @@ baseline() {
 
 [ $# -gt 0 ] || set -- all
 for set in "$@"; do
-  case $set in build | test | servers | all | baseline) ;; *) die "usage: install.sh [build|test|servers|all|baseline]…" ;; esac
-done
-for set in "$@"; do
   case $set in build | all) need "${build[@]}" ;; esac
   case $set in test | all) need "${test[@]}" ;; esac
+  case $set in postgres | servers | all) need postgresql-15 ;; esac
+  case $set in kafka | servers | all) need kcat && need_java && need_tool mvn maven ;; esac
+  case $set in chdb | servers | all) need_tool npm npm ;; esac
+  case $set in old | servers | all) need clickhouse-server ;; esac
   case $set in
-    servers | all)
-      need "${servers[@]}"
-      need_java
-      need_tool mvn maven
-      need_tool npm npm
-      ;;
+    build | test | postgres | kafka | chdb | old | servers | all | baseline) ;;
+    *) die "unknown set $set; there are build, test, postgres, kafka, chdb, old, servers, all and baseline" ;;
   esac
 done
 apt_install

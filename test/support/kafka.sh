@@ -12,7 +12,7 @@ fetch() {
   [ -e "$libs/complete" ] && return
   once kafka
   [ -e "$libs/complete" ] && return
-  if ! { have mvn && have java && have kcat; }; then "$support/install.sh" servers; fi
+  if ! { have mvn && have java && have kcat; }; then "$support/install.sh" kafka; fi
   say "Downloading Apache Kafka $version (45 MB)"
   rm -rf "$libs"
   mkdir -p "$libs"

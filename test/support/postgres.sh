@@ -18,7 +18,7 @@ start() {
     } >"$dir/env"
     return
   fi
-  [ -x "$bin/initdb" ] || "$support/install.sh" servers
+  [ -x "$bin/initdb" ] || "$support/install.sh" postgres
   stop # what an earlier run may have left here
   mkdir -p "$dir"
   [ "$(id -u)" != 0 ] || chown postgres: "$dir"
