@@ -1,0 +1,89 @@
+/// Configuration: one TOML file, the environment, a .env file and flags, as one plain struct. Flags go over the environment,
+/// the environment over .env, .env over the file. docs/CONFIGURATION.md has every setting.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pgch/checkpoint/file.h"
+#include "pgch/context.h"
+#include "pgch/error.h"
+#include "pgch/extract/flag.h"
+#include "pgch/extract/scan.h"
+#include "pgch/load/clickhouse.h"
+#include "pgch/pipeline.h"
+#include "pgch/transport/kafka.h"
+
+namespace pgch {
+
+/// One [[table]]: what is moved, how, and where to.
+struct TableConfig {
+  std::string name;                           ///< at PostgreSQL: "table" or "schema.table"
+  std::string method = "flag";
+  std::string flag_column = "sent_to_kafka";
+  std::uint32_t lanes = 2;
+  ColumnSelection columns;
+  TargetOptions target;                       ///< target.table: "table" or "database.table"; empty: the source's name
+  std::string topic;                          ///< empty: [kafka] topic, else "pgch.<schema>.<table>"
+  std::vector<std::string> types;             ///< "name Type" at ClickHouse; for a consumer that can ask nobody else
+};
+
+struct Config {
+  std::string pipeline = "pgch";              ///< part of every token and of the journal's name: never change it in use
+  std::string state = "./pgch-state";
+  PostgresOptions postgres;
+  bool use_kafka = false;                     ///< a bootstrap address or a topic was set
+  KafkaOptions kafka;                         ///< what all tables share; kafka_of() completes it
+  std::string kafka_format = "json";
+  ClickHouseOptions clickhouse;               ///< without an address: chdb://./pgch-data
+  std::vector<TableConfig> tables;
+  PipelineOptions run;                        ///< run_of() sets the id
+  LogLevel log_level = LogLevel::info;
+  bool log_json = false;
+};
+
+/// A setting given by hand, usually a flag. `name` as in the file ("postgres.host", "table.key"); settings of a table are
+/// set for all tables; "table" names a table (several: repeat it): with it, only the tables so named remain.
+struct ConfigOverride {
+  std::string name, value;
+  std::string origin;                         ///< for messages: "--from"
+};
+
+struct ConfigSources {
+  std::string file;                           ///< TOML; empty: none
+  std::string env_file;                       ///< empty: none. Lines NAME=value; quotes, "export" and # comments as in a shell
+  bool env_file_required = false;             ///< false: it may be missing
+  std::map<std::string, std::string> environment;
+  std::vector<ConfigOverride> overrides;
+};
+
+/// Reads the files, merges, validates. Errc::config with a sentence that names where and which setting; a misspelt setting
+/// is an error that names the nearest right one. No value of a secret is ever in a message. Any thread.
+Result<Config> load_config(const ConfigSources& sources);
+
+/// One setting, for documentation and completion.
+struct SettingInfo {
+  std::string name;         ///< "postgres.host"; "table.key" for those of [[table]]
+  std::string type;         ///< text, integer, true/false, duration, size, list, map, secret, or the words allowed
+  std::string fallback;     ///< the default, as it would be written
+  std::string environment;  ///< names of environment variables, separated by spaces
+  std::string meaning;
+};
+std::vector<SettingInfo> config_settings();
+/// The nearest of `known` to `word`, or empty if none is near.
+std::string nearest_name(std::string_view word, const std::vector<std::string>& known);
+
+/// The options of each stage of one table's pipeline.
+std::string pipeline_id(const Config& config, const TableConfig& table);  ///< "<pipeline>.<table>", made safe
+PipelineOptions run_of(const Config& config, const TableConfig& table);
+FileJournalOptions journal_of(const Config& config, const TableConfig& table);
+FlagOptions flag_of(const Config& config, const TableConfig& table);
+ScanOptions scan_of(const Config& config, const TableConfig& table);
+TargetOptions target_of(const Config& config, const TableConfig& table);
+/// Without `schema`: the caller knows where it comes from.
+KafkaOptions kafka_of(const Config& config, const TableConfig& table);
+
+}  // namespace pgch

@@ -1,0 +1,86 @@
+// From the configuration to the options of each stage.
+#include "base/hash.h"
+#include "pgch/config.h"
+
+namespace pgch {
+namespace {
+
+std::string bare_name(const std::string& table) { return table.substr(table.rfind('.') + 1); }
+
+// Letters, digits, dot, dash, underscore; anything else makes it a hash, so that two names never become one.
+std::string safe(const std::string& name, std::size_t size_max) {
+  std::string out;
+  bool changed = name.size() > size_max;
+  for (const char c : name) {
+    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    out += good ? c : '_';
+    changed = changed || !good;
+  }
+  if (!changed) return out;
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string suffix = "-";
+  const std::uint64_t hash = hash64(name);
+  for (int shift = 28; shift >= 0; shift -= 4) suffix += digits[(hash >> shift) & 15u];
+  return out.substr(0, size_max - suffix.size()) + suffix;
+}
+
+}  // namespace
+
+std::string pipeline_id(const Config& config, const TableConfig& table) {
+  return safe(config.pipeline + "." + table.name, 64);
+}
+
+PipelineOptions run_of(const Config& config, const TableConfig& table) {
+  PipelineOptions options = config.run;
+  options.id = pipeline_id(config, table);
+  return options;
+}
+
+FileJournalOptions journal_of(const Config& config, const TableConfig& table) {
+  FileJournalOptions options;
+  options.directory = config.state;
+  options.pipeline = pipeline_id(config, table);
+  return options;
+}
+
+FlagOptions flag_of(const Config& config, const TableConfig& table) {
+  FlagOptions options;
+  options.postgres = config.postgres;
+  options.table = table.name;
+  options.flag_column = table.flag_column;
+  options.columns = table.columns;
+  options.lanes = table.lanes;
+  return options;
+}
+
+ScanOptions scan_of(const Config& config, const TableConfig& table) {
+  ScanOptions options;
+  options.postgres = config.postgres;
+  options.table = table.name;
+  options.columns = table.columns;
+  options.columns.exclude.push_back(table.flag_column);
+  return options;
+}
+
+TargetOptions target_of(const Config&, const TableConfig& table) {
+  TargetOptions options = table.target;
+  if (options.table.empty()) options.table = bare_name(table.name);
+  return options;
+}
+
+KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
+  KafkaOptions options = config.kafka;
+  if (!table.topic.empty()) {
+    options.topic = table.topic;
+  } else if (options.topic.empty()) {
+    options.topic = "pgch." + std::string(table.name.find('.') == std::string::npos ? "public." : "") + safe(table.name, 200);
+  } else if (const auto at = options.topic.find("{table}"); at != std::string::npos) {
+    options.topic.replace(at, 7, safe(table.name, 200));
+  }
+  if (options.group.empty()) options.group = config.pipeline;
+  if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
+  options.stream = "flag:" + (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);
+  return options;
+}
+
+}  // namespace pgch
