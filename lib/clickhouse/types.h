@@ -1,0 +1,64 @@
+// Kinds ↔ ClickHouse types, and whether a source column fits a target column without loss (docs/TYPES.md).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clickhouse/version.h"
+#include "pgch/batch.h"
+#include "pgch/error.h"
+#include "pgch/schema.h"
+
+namespace pgch::ch {
+
+// A column's type as the server names it, taken apart.
+struct ServerType {
+  Kind kind = Kind::text;  // DateTime64: timestamptz
+  bool nullable = false;
+  bool low_cardinality = false;
+  bool enumerated = false;  // Enum8 or Enum16: kind is enumeration
+  std::uint8_t precision = 0, scale = 0;
+  std::string time_zone;  // of DateTime and DateTime64, if written there
+};
+// nullopt: a type that pgch cannot write (Array, FixedString, Int128 …).
+std::optional<ServerType> parse_type(std::string_view name);
+
+// "Nullable(DateTime64(6, 'UTC'))": what stands in a Native block for this column.
+std::string wire_type(const ColumnSpec& column, const Version& server);
+// The same for CREATE TABLE (LowCardinality for enumerations), or why the server can't hold it without loss.
+Result<std::string> created_type(const ColumnSpec& column, const Version& server);
+
+// How a source column's values become the wire's.
+enum class Convert : std::uint8_t {
+  none,       // the same bytes
+  integer,    // another width or sign; every value is checked
+  real,       // Float32 → Float64
+  decimal,    // more digits
+  ticks,      // finer DateTime64, or DateTime → DateTime64; checked
+  date16,     // Date32 → Date; checked
+  time_text,  // dates and times → String, as PostgreSQL prints them in ISO style
+};
+
+struct ColumnPlan {
+  ColumnSpec source;
+  ColumnSpec wire;              // named and typed as it goes over the wire; `name` is the target's
+  std::string target_type;      // as the server names it
+  std::string wire_name;        // wire_type(wire)
+  bool read_back_cast = false;  // a SELECT needs CAST(… AS wire_name): LowCardinality, Enum, another time zone
+  Convert convert = Convert::none;
+  std::int64_t low = 0, high = 0;  // allowed values of dates and times; low > high: anything
+};
+
+// Errc::schema with a sentence that names the column, both types and what mends it, if the column does not fit.
+// `table` is the quoted name; `server_zone` the server's time zone.
+Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target_type, const Version& server,
+                               std::string_view server_zone, std::string_view table);
+
+// The column in wire form: `column` itself if nothing has to be done, else `scratch`, filled. Errc::data with
+// Recovery::dead_letter if a value does not fit.
+Result<const Column*> to_wire(const ColumnPlan& plan, const Column& column, std::size_t rows, Column& scratch);
+
+}  // namespace pgch::ch
