@@ -10,9 +10,9 @@ CREATE TABLE IF NOT EXISTS analytics.user_logins
     event_time   DateTime64(6, 'UTC'),
     payload      Nullable(String),
     _version     UInt64,
-    _deleted     UInt8,
+    _deleted     UInt8 DEFAULT 0,
     _ingested_at DateTime64(3) DEFAULT now64(3)
 )
 ENGINE = ReplacingMergeTree(_version, _deleted)
 ORDER BY id
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;

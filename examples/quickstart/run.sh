@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# examples/quickstart/run.sh [--kafka] [--rows N] [--keep]: a fresh Debian 12 sees rows go from a real PostgreSQL into a real
+# ClickHouse engine (embedded, a directory), and the proof that both sides are equal. Installs and builds what is missing.
+#   --kafka   with Apache Kafka between the two halves
+#   --rows N  how many rows to begin with (100000)
+#   --keep    leaves the servers running, and says how to reach and to stop them
+# Your own PostgreSQL, in which the table user_logins is made: PGCH_TEST_PG="host=… port=… dbname=… user=…". Your own Kafka: PGCH_TEST_KAFKA.
+set -euo pipefail
+# shellcheck source=test/support/lib.sh
+. "$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/test/support/lib.sh"
+cd "$root"
+
+kafka= rows=100000 keep=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --kafka) kafka=kafka ;;
+    --keep) keep=yes ;;
+    --rows)
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "--rows needs a number"
+      rows=$2
+      shift
+      ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+work=$root/build/quickstart
+mkdir -p "$work"
+exec 8>"$work/.lock"
+flock -n 8 || die "another quick start is at work in this tree"
+servers=
+stop() {
+  local status=$?
+  trap - EXIT
+  if [ -n "$servers" ] && [ -z "$keep" ]; then
+    say "Stopping the servers"
+    "$support/down.sh" "$servers" 8>&-
+    [ "$status" != 0 ] || rm -rf "$servers" "$work/servers"
+  fi
+  if [ "$status" = 0 ]; then what_next; else say "The quick start FAILED (status $status)${servers:+; logs of the servers: $servers}"; fi
+  exit "$status"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+what_next() {
+  local short=${work#"$PWD"/}
+  cat >&2 <<TEXT
+
+==> Done: $rows rows and then 3 more went from PostgreSQL${kafka:+ through Kafka} into ClickHouse, once each, and both sides are equal.
+
+The data is in $short/pgch-data. Try:
+  export PGCH_LIBCHDB=$PGCH_LIBCHDB; cd $short
+  ../dev/cli/pgch query 'SELECT event_type, count() FROM user_logins_current GROUP BY event_type'
+  ../dev/cli/pgch serve          # ClickHouse's HTTP interface on 127.0.0.1:8123, for any client
+TEXT
+  if [ -n "$keep" ]; then
+    cat >&2 <<TEXT
+The servers are still there. Insert into user_logins, and run again:
+  set -a; . $servers/env; . $work/env; set +a
+  psql "\$PGCH_TEST_PG"; ../dev/cli/pgch run --table user_logins
+To stop them: test/support/down.sh $servers
+TEXT
+  else
+    cat >&2 <<TEXT
+With Kafka between:              examples/quickstart/run.sh --kafka
+With your own PostgreSQL:        build/dev/cli/pgch run --once --from postgresql://user@host/database --table NAME
+The systems S0 to S3, complete:  examples/s0 … examples/s3
+TEXT
+  fi
+}
+
+# A run that was killed, or kept its servers.
+if left=$(cat "$work/servers" 2>/dev/null) && [ -d "$left" ]; then "$support/down.sh" "$left" 8>&-; fi
+rm -rf "$work/pgch-data" "$work/pgch-state" "$work/servers" "$work/env"
+
+"$support/install.sh" build test postgres chdb ${kafka:+kafka} 8>&-
+say "Building (build/dev)"
+cmake --preset dev >build/dev.log 2>&1 || { cat build/dev.log >&2; die "cmake failed"; }
+NINJA_STATUS='[%f/%t] ' ninja -C build/dev cli/pgch 8>&-
+
+servers=$(mktemp -d "${TMPDIR:-/tmp}/pgch-quickstart.XXXXXX")
+echo "$servers" >"$work/servers"
+"$support/up.sh" "$servers" postgres chdb $kafka 8>&-
+# shellcheck disable=SC1091
+. "$servers/env"
+
+# The names that pgch reads from its environment.
+{
+  export_line PG_URL "$PGCH_TEST_PG"
+  if [ -n "$kafka" ]; then export_line KAFKA_BOOTSTRAP "$PGCH_TEST_KAFKA"; fi
+} >"$work/env"
+# shellcheck disable=SC1091
+. "$work/env"
+cd "$work"
+
+pgch() {
+  printf '\n\033[1m$ pgch' >&2
+  printf ' %q' "$@" >&2
+  printf '\033[0m\n' >&2
+  "$root/build/dev/cli/pgch" "$@" 8>&-
+}
+sql() { psql -X -q -v ON_ERROR_STOP=1 "$PGCH_TEST_PG" "$@"; }
+
+say "Making $rows random logins in PostgreSQL"
+pgch generate --table user_logins --rows "$rows"
+say "Moving them into ClickHouse"
+pgch run --once --table user_logins
+say "What ClickHouse says"
+pgch query 'SELECT event_type, count() AS logins, uniq(user_id) AS users, max(event_time) AS latest FROM user_logins_current GROUP BY event_type ORDER BY logins DESC' --format PrettyCompact
+say "Are both sides equal?"
+pgch verify --table user_logins
+
+say "Three more rows; just those move"
+sql -c "INSERT INTO user_logins (id, user_id, username, event_type, event_time, payload)
+        SELECT max(id) + n, n, 'quickstart_' || n, 'login', now(), '{\"ip\": \"127.0.0.1\"}' FROM user_logins, generate_series(1, 3) n GROUP BY n"
+pgch run --once --table user_logins
+pgch query "SELECT id, username, event_type, event_time, payload FROM user_logins_current WHERE username LIKE 'quickstart_%' ORDER BY id" --format PrettyCompact
+pgch verify --table user_logins
