@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# test/bench/run.sh [--quick] [--rows N] [--only NAME] [--json FILE]: measures pgch beside baselines in one run, on servers that it
+# starts itself. Rows/s, CPU seconds per million rows (pgch, PostgreSQL, Kafka, ClickHouse apart), peak RSS, and the ratio to each baseline.
+#   --quick      few rows: shows that it runs, not how fast
+#   --rows N     rows of user_logins (default 1 000 000)
+#   --only NAME  one case (flag-produce, json-consume, json-consume-http, flag-direct, flag-http)
+#   --json FILE  the figures as JSON, too
+set -euo pipefail
+# shellcheck source=test/support/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/lib.sh"
+cd "$root"
+case " $* " in *" --help "* | *" -h "*) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+
+"$support/install.sh" all
+"$support/install.sh" baseline
+build=${PGCH_BUILD:-build/dev}
+if [ -z "${PGCH_BUILD:-}" ]; then
+  mkdir -p "$build"
+  cmake --preset dev >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; die "cmake failed"; }
+  cmake --build --preset dev --target pgch_cli raw_flag >&2
+fi
+servers=$(mktemp -d "${TMPDIR:-/tmp}/pgch-bench.XXXXXX")
+trap '"$support/down.sh" "$servers"; rm -rf "$servers"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+"$support/up.sh" "$servers" postgres kafka chdb
+set -a
+# shellcheck disable=SC1091
+. "$servers/env"
+set +a
+python3 test/bench/bench.py --build "$build" --work "$servers" --venv "$cache/baseline" "$@"
