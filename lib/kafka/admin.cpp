@@ -1,0 +1,180 @@
+#include "kafka/admin.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "base/try.h"
+#include "kafka/conf.h"
+#include "kafka/errors.h"
+
+namespace pgch::kafka {
+namespace {
+
+constexpr int timeout_ms = 15'000;
+
+class AdminClient final : public Admin {
+ public:
+  AdminClient(const Context& context, std::string group) : context_(context), group_(std::move(group)), listener_(context.log) {}
+
+  Result<void> start(const KafkaOptions& options) {
+    // Committed offsets are asked for in the group's name; nothing is joined.
+    PGCH_ASSIGN(Conf conf, make_conf(options, Role::reader, {{"group.id", group_}}, listener_));
+    PGCH_ASSIGN(client_, make_client(RD_KAFKA_CONSUMER, std::move(conf), "preparing"));
+    rd_kafka_poll_set_consumer(client_.get());
+    return {};
+  }
+
+  Result<std::optional<std::int32_t>> partitions(const std::string& topic) override {
+    const rd_kafka_metadata_t* raw = nullptr;
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr);
+    const auto code = handle == nullptr ? rd_kafka_last_error() : rd_kafka_metadata(client_.get(), 0, handle, &raw, timeout_ms);
+    if (handle != nullptr) rd_kafka_topic_destroy(handle);
+    const Metadata metadata(raw);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking about topic " + topic);
+    for (int i = 0; i < metadata->topic_cnt; ++i) {
+      const rd_kafka_metadata_topic_t& t = metadata->topics[i];
+      if (topic != t.topic) continue;
+      if (t.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return std::optional<std::int32_t>();
+      if (t.err != RD_KAFKA_RESP_ERR_NO_ERROR && t.err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) return failed(t.err, "asking about topic " + topic);
+      return std::optional<std::int32_t>(t.partition_cnt);
+    }
+    return std::optional<std::int32_t>();
+  }
+
+  Result<std::size_t> message_bytes_max(const std::string& topic) override {
+    const ConfigResource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+    std::array<rd_kafka_ConfigResource_t*, 1> list = {resource.get()};
+    const std::string doing = "asking for the settings of topic " + topic;
+    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+                  rd_kafka_DescribeConfigs(client_.get(), list.data(), list.size(), o, q);
+                }));
+    std::size_t n = 0;
+    const auto* resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &n);
+    if (n != 1) return halt(Errc::internal, "Kafka: while " + doing + ": there was no answer for it");
+    if (const auto code = rd_kafka_ConfigResource_error(resources[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, doing);
+    const auto* entries = rd_kafka_ConfigResource_configs(resources[0], &n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const char* value = rd_kafka_ConfigEntry_value(entries[i]);
+      if (value == nullptr || std::strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") != 0) continue;
+      std::size_t bytes = 0;
+      std::from_chars(value, value + std::strlen(value), bytes);
+      return bytes;
+    }
+    return std::size_t{1'000'000};  // what Kafka's own default came to for ever
+  }
+
+  Result<void> create(const std::string& topic, std::int32_t count, std::int32_t replication) override {
+    std::array<char, 256> text{};
+    const NewTopic fresh(rd_kafka_NewTopic_new(topic.c_str(), count, replication, text.data(), text.size()));
+    if (!fresh) return halt(Errc::config, "Kafka: topic " + topic + " can't be made: " + text.data());
+    std::array<rd_kafka_NewTopic_t*, 1> list = {fresh.get()};
+    const std::string doing = "making topic " + topic;
+    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_CREATETOPICS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+                  rd_kafka_CreateTopics(client_.get(), list.data(), list.size(), o, q);
+                }));
+    std::size_t n = 0;
+    const auto* topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &n);
+    PGCH_TRY(check_topics(topics, n, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, doing));
+    return settle(topic, true);
+  }
+
+  Result<void> remove(const std::string& topic) override {
+    const OldTopic old(rd_kafka_DeleteTopic_new(topic.c_str()));
+    std::array<rd_kafka_DeleteTopic_t*, 1> list = {old.get()};
+    const std::string doing = "deleting topic " + topic;
+    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_DELETETOPICS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+                  rd_kafka_DeleteTopics(client_.get(), list.data(), list.size(), o, q);
+                }));
+    std::size_t n = 0;
+    const auto* topics = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event.get()), &n);
+    PGCH_TRY(check_topics(topics, n, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, doing));
+    return settle(topic, false);
+  }
+
+  Result<std::vector<Watermarks>> watermarks(const std::string& topic, std::int32_t count) override {
+    std::vector<Watermarks> out(static_cast<std::size_t>(count));
+    for (std::int32_t p = 0; p < count; ++p) {
+      Watermarks& w = out[static_cast<std::size_t>(p)];
+      const auto code = rd_kafka_query_watermark_offsets(client_.get(), topic.c_str(), p, &w.low, &w.high, timeout_ms);
+      if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking for the offsets of topic " + topic);
+    }
+    return out;
+  }
+
+  Result<std::vector<CommittedOffset>> committed(const std::string& topic, std::int32_t count) override {
+    const PartitionList list(rd_kafka_topic_partition_list_new(count));
+    rd_kafka_topic_partition_list_add_range(list.get(), topic.c_str(), 0, count - 1);
+    const auto code = rd_kafka_committed(client_.get(), list.get(), timeout_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking for the committed offsets of group " + group_);
+    std::vector<CommittedOffset> out(static_cast<std::size_t>(count));
+    for (int i = 0; i < list->cnt; ++i) {
+      const rd_kafka_topic_partition_t& tp = list->elems[i];
+      CommittedOffset& c = out[static_cast<std::size_t>(tp.partition)];
+      c.offset = tp.offset < 0 ? -1 : tp.offset;
+      c.metadata.assign(static_cast<const char*>(tp.metadata), tp.metadata_size);
+    }
+    return out;
+  }
+
+ private:
+  Error failed(rd_kafka_resp_err_t code, const std::string& doing) {
+    return listener_.describe(error_of(code, doing));
+  }
+
+  template <class Request>
+  Result<Event> wait(rd_kafka_admin_op_t op, const std::string& doing, Request request) {
+    const Queue queue(rd_kafka_queue_new(client_.get()));
+    const AdminOptions options(rd_kafka_AdminOptions_new(client_.get(), op));
+    std::array<char, 128> text{};
+    (void)rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text.data(), text.size());
+    request(options.get(), queue.get());
+    const auto deadline = context_.clock.now() + std::chrono::milliseconds(2 * timeout_ms);
+    while (context_.clock.now() < deadline) {
+      if (context_.stop.stop_requested()) return retry(Errc::stopped, "Kafka: stopped while " + doing);
+      Event event(rd_kafka_queue_poll(queue.get(), 100));
+      if (!event) continue;
+      const auto code = rd_kafka_event_error(event.get());
+      if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, doing);
+      return event;
+    }
+    return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, doing);
+  }
+
+  static Result<void> check_topics(const rd_kafka_topic_result_t* const* topics, std::size_t n, rd_kafka_resp_err_t harmless, const std::string& doing) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto code = rd_kafka_topic_result_error(topics[i]);
+      if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == harmless) continue;
+      const char* detail = rd_kafka_topic_result_error_string(topics[i]);
+      return error_of(code, doing, detail == nullptr ? "" : detail);
+    }
+    return {};
+  }
+
+  // The controller's answer comes before all brokers know: wait until the metadata say so too.
+  Result<void> settle(const std::string& topic, bool present) {
+    const auto deadline = context_.clock.now() + std::chrono::milliseconds(timeout_ms);
+    while (context_.clock.now() < deadline && !context_.stop.stop_requested()) {
+      PGCH_ASSIGN(const std::optional<std::int32_t> found, partitions(topic));
+      if (found.has_value() == present && (!present || *found > 0)) return {};
+      context_.clock.sleep_until(context_.clock.now() + std::chrono::milliseconds(50), context_.stop);
+    }
+    return retry(Errc::timeout, "Kafka: topic " + topic + " is not settled yet");
+  }
+
+  Context context_;
+  std::string group_;
+  Listener listener_;
+  Client client_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Admin>> Admin::open(const KafkaOptions& options, const Context& context) {
+  auto admin = std::make_unique<AdminClient>(context, options.group.empty() ? "pgch" : options.group);
+  PGCH_TRY(admin->start(options));
+  return std::unique_ptr<Admin>(std::move(admin));
+}
+
+}  // namespace pgch::kafka

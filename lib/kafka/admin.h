@@ -1,0 +1,38 @@
+// Topics: what they are, making and deleting them. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgch/context.h"
+#include "pgch/error.h"
+#include "pgch/transport/kafka.h"
+
+namespace pgch::kafka {
+
+struct Watermarks {
+  std::int64_t low = 0, high = 0;
+};
+struct CommittedOffset {
+  std::int64_t offset = -1;  ///< -1: none
+  std::string metadata;
+};
+
+class Admin {
+ public:
+  static Result<std::unique_ptr<Admin>> open(const KafkaOptions& options, const Context& context);
+  virtual ~Admin() = default;
+  /// Number of partitions; nullopt if there is no such topic.
+  virtual Result<std::optional<std::int32_t>> partitions(const std::string& topic) = 0;
+  virtual Result<std::size_t> message_bytes_max(const std::string& topic) = 0;
+  /// Returns when the topic can be used. It is no error if it exists.
+  virtual Result<void> create(const std::string& topic, std::int32_t partitions, std::int32_t replication) = 0;
+  virtual Result<void> remove(const std::string& topic) = 0;
+  virtual Result<std::vector<Watermarks>> watermarks(const std::string& topic, std::int32_t partitions) = 0;
+  virtual Result<std::vector<CommittedOffset>> committed(const std::string& topic, std::int32_t partitions) = 0;
+};
+
+}  // namespace pgch::kafka

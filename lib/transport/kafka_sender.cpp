@@ -1,0 +1,195 @@
+// A batch becomes one record a row, all confirmed before load() returns. The topic itself is the checkpoint: look() reads it.
+#include "transport/kafka_sender.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+
+#include "base/try.h"
+#include "codec/json_row.h"
+#include "kafka/admin.h"
+#include "kafka/producer.h"
+#include "transport/kafka_look.h"
+#include "transport/record.h"
+
+namespace pgch::transport {
+namespace {
+
+// What a record costs in a batch beside its key, value and headers: lengths, deltas, the batch's own head.
+constexpr std::size_t record_overhead = 128;
+// A mark that is older is asked for anew: look() reads from it, and others may write to the topic as well.
+constexpr std::chrono::seconds mark_age_max{10};
+
+class KafkaSender final : public Loader {
+ public:
+  explicit KafkaSender(KafkaOptions options) : options_(std::move(options)) {}
+  ~KafkaSender() override { KafkaSender::close(); }
+  KafkaSender(const KafkaSender&) = delete;
+  KafkaSender& operator=(const KafkaSender&) = delete;
+
+  Result<void> open(const Context& context) override {
+    close();
+    context_.emplace(context);
+    kafka::warn_if_old(context.log);
+    PGCH_ASSIGN(admin_, kafka::Admin::open(options_, context));
+    return {};
+  }
+
+  Result<LoaderTraits> prepare(const TableSchema& schema) override {
+    PGCH_ASSIGN(std::optional<std::int32_t> partitions, admin_->partitions(options_.topic));
+    if (!partitions) {
+      if (!options_.create_topic) {
+        return halt(Errc::not_found, "topic " + options_.topic + " does not exist; create it, or switch create_topic on");
+      }
+      PGCH_TRY(admin_->create(options_.topic, options_.partitions, options_.replication));
+      context_->log.write(LogLevel::info, "made topic " + options_.topic + " with " + std::to_string(options_.partitions) + " partitions");
+      PGCH_ASSIGN(partitions, admin_->partitions(options_.topic));
+    }
+    if (partitions_ != 0 && partitions.value_or(0) != partitions_) {
+      return halt(Errc::conflict, "topic " + options_.topic + " had " + std::to_string(partitions_) + " partitions and has " + std::to_string(partitions.value_or(0)) +
+                                      ": keys go to other partitions now; let the consumers drain it, and start again");
+    }
+    partitions_ = partitions.value_or(0);
+    PGCH_ASSIGN(const std::size_t topic_limit, admin_->message_bytes_max(options_.topic));
+    bytes_max_ = options_.message_bytes_max == 0 ? topic_limit : std::min(options_.message_bytes_max, topic_limit);
+    encoder_ = std::make_unique<codec::JsonRowEncoder>(std::make_shared<const TableSchema>(schema), options_.json_as_object);
+    has_key_ = !key_indexes(schema).empty();
+    return LoaderTraits{true, {}};
+  }
+
+  Result<std::string> mark() override {
+    const auto now = context_->clock.now();
+    if (ends_.empty() || now - ends_at_ > mark_age_max) {
+      PGCH_ASSIGN(const std::vector<kafka::Watermarks> marks, admin_->watermarks(options_.topic, partitions_));
+      ends_.resize(marks.size());
+      for (std::size_t p = 0; p < marks.size(); ++p) ends_[p] = marks[p].high;
+      ends_at_ = now;
+    }
+    return encode_mark(ends_);
+  }
+
+  Result<void> load(const RowBatch& batch, const Attempt& attempt) override {
+    PGCH_TRY(encode(batch));
+    if (!producer_) {
+      PGCH_ASSIGN(producer_, kafka::Producer::open(options_, options_.topic, bytes_max_, *context_));
+    }
+    auto sent = send(batch, attempt);
+    if (sent) sent = producer_->finish();
+    if (!sent) {
+      // Whatever it still holds must not come after the next attempt; its state is of no use after a failure either.
+      producer_.reset();
+      sent.error().in_doubt = true;
+      return sent;
+    }
+    const auto& confirmed = producer_->ends();
+    for (std::size_t p = 0; p < std::min(confirmed.size(), ends_.size()); ++p) ends_[p] = std::max(ends_[p], confirmed[p]);
+    return {};
+  }
+
+  Result<Landed> look(const Intent& intent, const RowBatch& batch, const Attempt& last) override {
+    producer_.reset();  // an earlier attempt must not go on while we look
+    Landed landed;
+    if (batch.rows == 0) return landed;
+    LookRequest request;
+    request.stream = options_.stream.empty() ? last.stream : options_.stream;
+    request.epoch = last.generation;
+    request.attempts = intent.attempts;
+    PGCH_ASSIGN(request.from, decode_mark(intent.mark));
+    PGCH_ASSIGN(const std::optional<std::int32_t> partitions, admin_->partitions(options_.topic));
+    if (static_cast<std::size_t>(partitions.value_or(0)) < request.from.size()) {
+      return halt(Errc::conflict, "topic " + options_.topic + " is gone or has fewer partitions than when the unfinished batch was sent; compare it with the source by hand, and then remove the journal");
+    }
+    // Partitions that were added since then began empty.
+    request.from.resize(static_cast<std::size_t>(*partitions), 0);
+    PGCH_ASSIGN(const std::vector<std::uint32_t> ordinals, find_landed(options_, *context_, request));
+    const std::unordered_set<std::uint32_t> found(ordinals.begin(), ordinals.end());
+    for (std::uint32_t row = 0; row < batch.rows; ++row) {
+      if (found.count(batch.ordinal_of(row)) == 0) landed.missing.push_back(row);
+    }
+    return landed;
+  }
+
+  void close() noexcept override {
+    producer_.reset();
+    admin_.reset();
+    encoder_.reset();
+    ends_.clear();
+    partitions_ = 0;
+    context_.reset();
+  }
+
+ private:
+  struct Span {
+    std::size_t value_end = 0, key_end = 0;
+  };
+
+  // Everything is encoded before anything is sent: a row that can't go must be found while nothing has gone.
+  Result<void> encode(const RowBatch& batch) {
+    values_.clear();
+    keys_.clear();
+    spans_.clear();
+    const std::string& stream = options_.stream.empty() ? batch.stream : options_.stream;
+    for (std::uint32_t row = 0; row < batch.rows; ++row) {
+      const Span before = spans_.empty() ? Span{} : spans_.back();
+      const bool removed = batch.op_of(row) == RowOp::remove;
+      if (removed && !has_key_) {
+        return halt(Errc::schema, "a row of " + display_name(encoder_->schema()) + " was deleted, but the table has no key that a record could carry");
+      }
+      std::size_t bad = removed ? npos : encoder_->append_row(batch, row, values_);
+      if (bad == npos) bad = encoder_->append_key(batch, row, keys_);
+      if (bad != npos) {
+        const std::string& name = encoder_->schema().columns[bad].name;
+        return Error{Errc::data, Recovery::dead_letter, false, "the column \"" + name + "\" holds text that is not UTF-8 or not JSON: it can't be written as JSON", {}};
+      }
+      spans_.push_back({values_.size(), keys_.size()});
+      const std::size_t bytes = values_.size() - before.value_end + keys_.size() - before.key_end + stream.size() + record_overhead;
+      if (bytes > bytes_max_) {
+        return Error{Errc::data, Recovery::dead_letter, false,
+                     "the message has " + std::to_string(bytes) + " bytes, more than topic " + options_.topic + " takes (max.message.bytes = " + std::to_string(bytes_max_) + ")", {}};
+      }
+    }
+    return {};
+  }
+
+  Result<void> send(const RowBatch& batch, const Attempt& attempt) {
+    const std::string& stream = options_.stream.empty() ? batch.stream : options_.stream;
+    std::string sequence;
+    std::string version;
+    std::array<kafka::Header, 4> headers{};
+    Span from;
+    for (std::uint32_t row = 0; row < batch.rows; ++row) {
+      const Span to = spans_[row];
+      write_sequence({attempt.generation, attempt.number, batch.ordinal_of(row)}, sequence);
+      version = std::to_string(batch.version_of(row));
+      headers = {{{header_stream.data(), stream}, {header_sequence.data(), sequence}, {header_version.data(), version}, {header_op.data(), op_text(batch.op_of(row))}}};
+      kafka::Outgoing message;
+      message.key = std::string_view(keys_).substr(from.key_end, to.key_end - from.key_end);
+      message.has_key = has_key_;
+      message.value = std::string_view(values_).substr(from.value_end, to.value_end - from.value_end);
+      message.tombstone = batch.op_of(row) == RowOp::remove;
+      message.headers = std::span(headers).first(batch.op_of(row) == RowOp::insert ? 3 : 4);
+      PGCH_TRY(producer_->send(message));
+      from = to;
+    }
+    return {};
+  }
+
+  KafkaOptions options_;
+  std::optional<Context> context_;
+  std::unique_ptr<kafka::Admin> admin_;
+  std::unique_ptr<codec::JsonRowEncoder> encoder_;
+  bool has_key_ = false;
+  std::int32_t partitions_ = 0;
+  std::size_t bytes_max_ = 0;
+  std::vector<std::int64_t> ends_;
+  Clock::TimePoint ends_at_;
+  std::string values_, keys_;  // before the producer: it looks into values_ until it is gone
+  std::vector<Span> spans_;
+  std::unique_ptr<kafka::Producer> producer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Loader> make_kafka_sender(KafkaOptions options) { return std::make_unique<KafkaSender>(std::move(options)); }
+
+}  // namespace pgch::transport
