@@ -10,7 +10,7 @@ set -euo pipefail
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/test/support/lib.sh"
 cd "$root"
 
-kafka= rows=100000 keep=
+kafka='' rows=100000 keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --kafka) kafka=kafka ;;
