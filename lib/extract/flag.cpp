@@ -1,0 +1,539 @@
+// The flag method. Why it is exactly once, together with the pipeline's journal:
+//   - rows are locked before they are read and until they are marked, in one transaction: nobody else sends them, and
+//   what
+//     is marked is what was read;
+//   - the marks are committed only after delivery, and told as acknowledged only after the commit: a crash in between
+//   leaves
+//     the intent open, and its rows are read again by their keys (`replays_`) before anything new;
+//   - a row that was changed meanwhile has another xmin: it is not part of the replay, and goes the ordinary way later;
+//   - while a batch is lost (its transaction died) and not yet handed out again, nothing new is read: its rows are
+//   unlocked,
+//     and would come a second time under another intent.
+// The version of a batch is the WAL's flush position, read after its rows were locked. Any earlier mark of these rows
+// was committed, so flushed, before we could lock them: hence it rises for each row, and a crash of the server can't
+// turn it back.
+#include "pgch/extract/flag.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "base/bytes.h"
+#include "base/try.h"
+#include "extract/flag_cut.h"
+#include "extract/flag_guard.h"
+#include "extract/flag_lane.h"
+
+namespace pgch {
+namespace {
+
+using State = FlagLane::State;
+
+// The transaction's id is asked for, so that it can be told later whether it still lives.
+constexpr const char* begin_sql = "BEGIN; SELECT pg_catalog.pg_current_xact_id()";
+
+class FlagExtractor final : public Extractor {
+ public:
+  explicit FlagExtractor(FlagOptions options) : options_(std::move(options)) {}
+  ~FlagExtractor() override { close(); }
+
+  ExtractorTraits traits() const noexcept override { return {false, "flag"}; }
+  Result<void> open(const Context& context, std::vector<Intent> pending) override;
+  Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) override;
+  Result<void> acknowledge(const std::string& stream, const Position& position) override;
+  std::vector<Acknowledged> take_acknowledged() override;
+  void abandon(const std::string& stream, const Position& position) noexcept override;
+  void close() noexcept override;
+
+ private:
+  enum class Read : std::uint8_t { rows, none, timeout };
+
+  Result<void> connect(FlagLane& lane);
+  Result<Fetch> replay(FlagLane& lane, RowBatch& into);
+  Result<void> select(FlagLane& lane, const BatchLimits& limits, const pg::Wait& wait);
+  Result<Read> read(FlagLane& lane, RowBatch& into, const BatchLimits& limits, const pg::Wait& wait);
+  Result<void> seal(FlagLane& lane, RowBatch& into);
+  void end_of_rows(FlagLane& lane);
+  void set_hint(const FlagLane& lane);
+  Result<std::optional<Fetch>> fetch_new(FlagLane& lane, RowBatch& into, const BatchLimits& limits,
+                                         const pg::Wait& wait);
+  Result<void> wait_marks(const pg::Wait& wait);
+  Result<void> await_marks(const pg::Wait& wait, bool all);
+  void pump();
+  void drop(FlagLane& lane);
+  void drop_all();
+  void finish(FlagLane& lane);
+  FlagLane* free_lane();
+  bool anything_out() const;
+  Error failed(FlagLane& lane, Error error);
+  Result<void> drain_reading(FlagLane& lane, const pg::Wait& wait);
+
+  FlagOptions options_;
+  const Context* context_ = nullptr;
+  std::optional<Context> context_copy_;
+  std::string stream_;
+  std::optional<FlagTable> table_;
+  std::unique_ptr<FlagGuard> guard_;
+  std::vector<FlagLane> lanes_;
+  std::size_t turn_ = 0;
+  std::deque<FlagOut> replays_;   // to be handed out (again) before anything new
+  std::vector<FlagOut> orphans_;  // out, but their transaction died: wait for acknowledge() or abandon()
+  std::vector<FlagOut> hollow_;   // out, with nothing to mark
+  std::vector<Acknowledged> acknowledged_;
+  std::optional<Error> failure_;  // of work that nobody waited for
+  std::optional<FlagCut> cut_;
+  std::vector<std::string> hint_;  // the last key seen; empty: start from the beginning
+  std::vector<std::string> last_key_;
+};
+
+Result<void> FlagExtractor::open(const Context& context, std::vector<Intent> pending) {
+  close();
+  context_copy_.emplace(context);
+  context_ = &*context_copy_;
+  acknowledged_.clear();
+  failure_.reset();
+  hint_.clear();
+  PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
+  PGCH_ASSIGN(table_, describe_flag_table(guard->connection(), options_, *context_));
+  stream_ = options_.stream.empty() ? "flag:" + display_name(*table_->schema) : options_.stream;
+  PGCH_TRY(guard->claim(stream_, *context_));
+  guard_ = std::move(guard);
+  cut_.emplace(*table_);
+  lanes_.resize(options_.lanes);
+  for (Intent& intent : pending) {
+    if (intent.stream != stream_) {
+      return halt(Errc::config, "The journal holds batches of stream \"" + intent.stream +
+                                    "\", but this pipeline reads \"" + stream_ +
+                                    "\": use the settings it was started with, or another pipeline name.");
+    }
+    PGCH_ASSIGN(const FlagPosition position, decode_flag_position(intent.position));
+    const auto cells = table_->key_cells();
+    const bool same = std::equal(cells.begin(), cells.end(), position.keys.begin(), position.keys.end(),
+                                 [](const KeyCells& a, const KeyCells& b) { return a.name == b.name; });
+    if (!same) {
+      return halt(Errc::schema,
+                  "The key of table " + display_name(*table_->schema) +
+                      " has changed while batches were under way: restore it, let pgch settle them, then change it.");
+    }
+    FlagOut out;
+    out.position = intent.position;
+    out.intent = std::move(intent);
+    replays_.push_back(std::move(out));
+  }
+  return {};
+}
+
+Result<void> FlagExtractor::connect(FlagLane& lane) {
+  if (lane.connection) return {};
+  PGCH_ASSIGN(auto connection, pg::Connection::open(options_.postgres, *context_));
+  const pg::Wait wait{context_->clock.now() + std::chrono::seconds(10), context_->stop};
+  // A mark that a crash of the server may undo would send its rows twice: never asynchronous commit, whatever the
+  // role's default.
+  const std::string sql = "SELECT pg_catalog.set_config('lock_timeout', '" + std::to_string(options_.lock_timeout_ms) +
+                          "', false); SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE "
+                          "pg_catalog.current_setting('synchronous_commit') = 'off'";
+  PGCH_TRY(connection->exec(sql, {}, "preparing the session", wait));
+  lane.connection = std::move(connection);
+  lane.state = State::free;
+  return {};
+}
+
+// The lane's transaction is gone: what was delivered is looked for again, what is still under way first comes back to
+// us.
+void FlagExtractor::drop(FlagLane& lane) {
+  for (FlagOut& o : lane.outs) {
+    o.picked.clear();
+    o.tids.clear();
+    if (o.state == FlagOut::State::delivered)
+      replays_.push_back(std::move(o));
+    else if (o.state == FlagOut::State::out)
+      orphans_.push_back(std::move(o));
+  }
+  lane = FlagLane{};
+  if (guard_) guard_->forget();
+}
+
+void FlagExtractor::drop_all() {
+  for (FlagLane& lane : lanes_) drop(lane);
+  guard_.reset();
+}
+
+Error FlagExtractor::failed(FlagLane& lane, Error error) {
+  drop(lane);
+  return error;
+}
+
+void FlagExtractor::finish(FlagLane& lane) {
+  for (FlagOut& o : lane.outs) {
+    if (o.state == FlagOut::State::delivered) acknowledged_.push_back({stream_, std::move(o.position)});
+  }
+  lane.outs.clear();
+}
+
+void FlagExtractor::pump() {
+  for (FlagLane& lane : lanes_) {
+    if (!lane.marking()) continue;
+    auto over = lane.advance(*table_);
+    if (!over) {
+      Error e = failed(lane, std::move(over).error());
+      if (!failure_) failure_ = std::move(e);
+    } else if (*over) {
+      finish(lane);
+    }
+  }
+}
+
+Result<void> FlagExtractor::wait_marks(const pg::Wait& wait) {
+  std::vector<pg::Connection*> marking;
+  for (const FlagLane& lane : lanes_) {
+    if (lane.marking()) marking.push_back(lane.connection.get());
+  }
+  if (marking.empty()) return {};
+  return pg::wait_for(marking, context_->clock, wait);
+}
+
+FlagLane* FlagExtractor::free_lane() {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    FlagLane& lane = lanes_[(turn_ + i) % lanes_.size()];
+    if (lane.state != State::free) continue;
+    turn_ = (turn_ + i) % lanes_.size();
+    return &lane;
+  }
+  return nullptr;
+}
+
+bool FlagExtractor::anything_out() const {
+  return !orphans_.empty() || std::any_of(lanes_.begin(), lanes_.end(), [](const FlagLane& l) { return l.has_out(); });
+}
+
+Result<Fetch> FlagExtractor::fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) {
+  const pg::Wait wait{deadline, context_->stop};
+  for (;;) {
+    if (context_->stop.stop_requested())
+      return Error{Errc::stopped, Recovery::halt, false, "pgch was asked to stop.", {}};
+    pump();
+    if (failure_) {
+      Error e = std::move(*failure_);
+      failure_.reset();
+      return e;
+    }
+    if (!guard_) {
+      PGCH_ASSIGN(guard_, FlagGuard::open(options_.postgres, *context_));
+      if (auto claimed = guard_->claim(stream_, *context_); !claimed) {
+        guard_.reset();
+        return std::move(claimed).error();
+      }
+    }
+    const auto reading =
+        std::find_if(lanes_.begin(), lanes_.end(), [](const FlagLane& l) { return l.state == State::reading; });
+    FlagLane* lane = reading != lanes_.end() ? &*reading : free_lane();
+    const bool replaying = !replays_.empty();
+    if (replaying && reading != lanes_.end()) lane = free_lane();
+    bool idle = false;
+    if (lane != nullptr && replaying) return replay(*lane, into);
+    if (lane != nullptr && orphans_.empty()) {
+      PGCH_ASSIGN(const std::optional<Fetch> got, fetch_new(*lane, into, limits, wait));
+      if (!got) continue;
+      if (*got != Fetch::idle) return *got;
+      idle = true;
+    }
+    PGCH_TRY(await_marks(wait, idle));
+    if (failure_) continue;
+    if (idle) return Fetch::idle;
+    if (free_lane() == nullptr || !orphans_.empty()) return Fetch::busy;
+  }
+}
+
+// No lane is free, or there is nothing to read: see marks through, but not past the deadline. While the caller has
+// batches of ours it wants to be back soon, to acknowledge them.
+Result<void> FlagExtractor::await_marks(const pg::Wait& wait, bool all) {
+  pg::Wait soon = wait;
+  if (anything_out()) soon.until = std::min(wait.until, context_->clock.now() + std::chrono::milliseconds(20));
+  while (std::any_of(lanes_.begin(), lanes_.end(), [](const FlagLane& l) { return l.marking(); })) {
+    if (auto waited = wait_marks(soon); !waited) {
+      if (waited.error().code == Errc::timeout) return {};
+      return waited;
+    }
+    pump();
+    if (failure_ || (!all && free_lane() != nullptr)) return {};
+  }
+  return {};
+}
+
+// idle: nothing found by a whole pass from the start. busy: the deadline came first. nullopt: the lane was read to its
+// end without a further row; look for another.
+Result<std::optional<Fetch>> FlagExtractor::fetch_new(FlagLane& lane, RowBatch& into, const BatchLimits& limits,
+                                                      const pg::Wait& wait) {
+  cut_->begin(into);
+  for (;;) {
+    if (lane.state == State::free) {
+      if (auto r = connect(lane); !r) return failed(lane, std::move(r).error());
+      if (auto r = select(lane, limits, {context_->clock.now() + std::chrono::seconds(30), context_->stop}); !r)
+        return failed(lane, std::move(r).error());
+    }
+    auto got = read(lane, into, limits, wait);
+    if (!got) return failed(lane, std::move(got).error());
+    if (*got == Read::timeout) return std::optional(Fetch::busy);
+    if (*got == Read::rows) {
+      PGCH_TRY(seal(lane, into));
+      return std::optional(Fetch::rows);
+    }
+    if (!lane.outs.empty()) {
+      // The last of several batches was handed out before the end was seen.
+      set_hint(lane);
+      if (lane.decided()) {
+        if (auto r = lane.start_mark(*table_); !r) return failed(lane, std::move(r).error());
+      }
+      return std::optional<Fetch>();
+    }
+    if (auto r = lane.connection->exec("ROLLBACK", {}, "ending a transaction",
+                                       {context_->clock.now() + std::chrono::seconds(10), context_->stop});
+        !r) {
+      return failed(lane, std::move(r).error());
+    }
+    lane.state = State::free;
+    if (lane.from_start) return std::optional(Fetch::idle);
+    hint_.clear();  // behind the hint there was nothing: once more from the start
+  }
+}
+
+Result<void> FlagExtractor::select(FlagLane& lane, const BatchLimits& limits, const pg::Wait& wait) {
+  const std::string doing = "reading " + display_name(*table_->schema);
+  PGCH_ASSIGN(const pg::Answer begun, lane.connection->exec(begin_sql, {}, doing, wait));
+  lane.xid = begun.cell(0, 0);
+  lane.from_start = hint_.empty();
+  if (!hint_.empty()) {
+    std::vector<pg::Parameter> parameters;
+    for (const std::string& k : hint_) parameters.push_back({k});
+    PGCH_TRY(lane.connection->exec(table_->set_hint(), parameters, doing, wait));
+  }
+  // As many rows as one batch may have, and by their usual size no more than its bytes: what is locked is what is read.
+  const double fit = cut_->row_bytes() > 1 ? static_cast<double>(limits.bytes_max) / cut_->row_bytes()
+                                           : static_cast<double>(limits.rows_max);
+  lane.limit = static_cast<std::uint64_t>(std::clamp(fit, 1.0, static_cast<double>(limits.rows_max)));
+  lane.taken = 0;
+  lane.began = false;
+  lane.message = {};
+  PGCH_TRY(lane.connection->send(table_->select(lane.limit, !hint_.empty()), {}, doing));
+  PGCH_ASSIGN(const pg::Answer answer, lane.connection->answer({Clock::TimePoint::max(), wait.stop}));
+  if (!answer.is_copy_out()) return halt(Errc::internal, "While " + doing + ": PostgreSQL did not begin to copy.");
+  lane.copy.emplace(*lane.connection);
+  lane.state = State::reading;
+  return {};
+}
+
+Result<FlagExtractor::Read> FlagExtractor::read(FlagLane& lane, RowBatch& into, const BatchLimits& limits,
+                                                const pg::Wait& wait) {
+  for (;;) {
+    if (!lane.message.empty()) {
+      PGCH_ASSIGN(const bool all, cut_->take(lane.message, into, limits, lane.taken));
+      if (!all) return Read::rows;
+    }
+    PGCH_ASSIGN(const pg::CopyStream::Step step, lane.copy->next());
+    if (step == pg::CopyStream::Step::message) {
+      lane.message = lane.copy->data();
+      if (!lane.began && !pg::TupleDecoder::take_header(lane.message)) {
+        return halt(Errc::corrupt, "While reading " + display_name(*table_->schema) +
+                                       ": PostgreSQL did not answer with a binary copy.");
+      }
+      lane.began = true;
+      continue;
+    }
+    const bool some = into.rows + into.rejected.size() > 0;
+    if (step == pg::CopyStream::Step::end) {
+      end_of_rows(lane);
+      return some ? Read::rows : Read::none;
+    }
+    // Marks under way on other lanes go on while this one waits.
+    std::vector<pg::Connection*> all{lane.connection.get()};
+    for (const FlagLane& other : lanes_) {
+      if (other.marking()) all.push_back(other.connection.get());
+    }
+    if (auto waited = pg::wait_for(all, context_->clock, wait); !waited) {
+      if (waited.error().code != Errc::timeout) return std::move(waited).error();
+      return some ? Read::rows : Read::timeout;
+    }
+    pump();
+  }
+}
+
+void FlagExtractor::end_of_rows(FlagLane& lane) {
+  lane.copy.reset();
+  lane.state = State::held;
+  turn_ = (turn_ + 1) % lanes_.size();
+}
+
+// Gives the batch that was read its position and version, and notes it as handed out.
+Result<void> FlagExtractor::seal(FlagLane& lane, RowBatch& into) {
+  // If another lane's transaction died before these rows were locked, they may be the very rows it had handed out.
+  std::vector<std::string> others;
+  for (const FlagLane& other : lanes_) {
+    if (&other != &lane && !other.outs.empty()) others.push_back(other.xid);
+  }
+  auto mark = guard_->mark(others, *context_);
+  if (!mark || mark->aborted) {
+    drop_all();
+    if (!mark) return std::move(mark).error();
+    return retry(Errc::connection, "A transaction that held rows of " + display_name(*table_->schema) +
+                                       " was lost; they are read again.");
+  }
+  lane.outs.push_back(cut_->end(into, mark->version));
+  into.stream = stream_;
+  if (!cut_->last_key().empty()) last_key_ = cut_->last_key();
+  if (lane.state == State::held) set_hint(lane);
+  return {};
+}
+
+// Where the next select begins: behind the last key, or at the start when the table's end was seen.
+void FlagExtractor::set_hint(const FlagLane& lane) {
+  if (lane.taken < lane.limit)
+    hint_.clear();
+  else
+    hint_ = last_key_;
+}
+
+// Locks the rows of a lost batch again and hands out those that are still as they were.
+Result<Fetch> FlagExtractor::replay(FlagLane& lane, RowBatch& into) {
+  const pg::Wait wait{
+      context_->clock.now() + std::chrono::milliseconds(options_.lock_timeout_ms) + std::chrono::seconds(30),
+      context_->stop};
+  PGCH_ASSIGN(const FlagPosition position, decode_flag_position(replays_.front().position));
+  if (auto r = connect(lane); !r) return failed(lane, std::move(r).error());
+  const std::string doing = "reading " + display_name(*table_->schema) + " again";
+  auto begun = lane.connection->exec(begin_sql, {}, doing, wait);
+  if (!begun) return failed(lane, std::move(begun).error());
+  const std::vector<std::string> arrays = key_arrays(position, {});
+  std::vector<pg::Parameter> parameters;
+  for (const std::string& a : arrays) parameters.push_back({a, pg::oid::text_array, true});
+  lane.xid = begun->cell(0, 0);
+  auto answer = lane.connection->exec(table_->select_again(), parameters, doing, wait, true);
+  if (!answer) return failed(lane, std::move(answer).error());
+
+  FlagOut out = std::move(replays_.front());
+  replays_.pop_front();
+  out.state = FlagOut::State::out;
+  if (auto r = cut_->again(*answer, position, into, out); !r) {
+    replays_.push_front(std::move(out));
+    return failed(lane, std::move(r).error());
+  }
+  into.stream = stream_;
+  if (out.rows > 0) {
+    lane.outs.push_back(std::move(out));
+    lane.state = State::held;
+  } else {
+    hollow_.push_back(std::move(out));
+    if (auto r = lane.start_rollback(); !r) drop(lane);
+  }
+  turn_ = (turn_ + 1) % lanes_.size();
+  return Fetch::rows;
+}
+
+Result<void> FlagExtractor::acknowledge(const std::string& stream, const Position& position) {
+  if (stream != stream_)
+    return halt(Errc::internal, "Stream \"" + stream + "\" is not this extractor's; this is a defect of the caller.");
+  pump();
+  const auto same = [&](const FlagOut& o) { return o.position == position && o.state == FlagOut::State::out; };
+  if (const auto at = std::find_if(hollow_.begin(), hollow_.end(), same); at != hollow_.end()) {
+    acknowledged_.push_back({stream_, std::move(at->position)});
+    hollow_.erase(at);
+    return {};
+  }
+  for (FlagLane& lane : lanes_) {
+    const auto at = std::find_if(lane.outs.begin(), lane.outs.end(), same);
+    if (at == lane.outs.end()) continue;
+    at->state = FlagOut::State::delivered;
+    if (lane.state != State::held || !lane.decided()) return {};
+    // Whoever lost the stream's lock may not mark: another process may be at work in its name.
+    if (auto alive = guard_->check(*context_); !alive) {
+      drop_all();
+      return std::move(alive).error();
+    }
+    if (auto r = lane.start_mark(*table_); !r) return failed(lane, std::move(r).error());
+    return {};
+  }
+  if (const auto at = std::find_if(orphans_.begin(), orphans_.end(), same); at != orphans_.end()) {
+    replays_.push_back(std::move(*at));
+    orphans_.erase(at);
+    return retry(Errc::connection, "The transaction that held this batch of " + display_name(*table_->schema) +
+                                       " was lost before it could be marked; its rows are read again.");
+  }
+  return halt(Errc::internal, "A batch was acknowledged that is not out; this is a defect of the caller.");
+}
+
+void FlagExtractor::abandon(const std::string& stream, const Position& position) noexcept {
+  if (stream != stream_) return;
+  const auto same = [&](const FlagOut& o) { return o.position == position && o.state == FlagOut::State::out; };
+  std::erase_if(hollow_, same);
+  std::erase_if(orphans_, same);
+  if (guard_) guard_->forget();
+  for (FlagLane& lane : lanes_) {
+    const auto at = std::find_if(lane.outs.begin(), lane.outs.end(), same);
+    if (at == lane.outs.end()) continue;
+    at->state = FlagOut::State::abandoned;
+    if (lane.state != State::held || !lane.decided()) return;
+    if (auto r = lane.start_mark(*table_); !r) drop(lane);
+    return;
+  }
+}
+
+std::vector<Acknowledged> FlagExtractor::take_acknowledged() {
+  if (table_) pump();
+  return std::exchange(acknowledged_, {});
+}
+
+// The rest of the rows is read and thrown away: to cancel the statement would undo the transaction, and with it the
+// locks.
+Result<void> FlagExtractor::drain_reading(FlagLane& lane, const pg::Wait& wait) {
+  for (;;) {
+    PGCH_ASSIGN(const pg::CopyStream::Step step, lane.copy->next());
+    if (step == pg::CopyStream::Step::end) break;
+    pg::Connection* connection = lane.connection.get();
+    if (step == pg::CopyStream::Step::wait) PGCH_TRY(pg::wait_for({&connection, 1}, context_->clock, wait));
+  }
+  end_of_rows(lane);
+  return {};
+}
+
+void FlagExtractor::close() noexcept {
+  if (context_ != nullptr) {
+    const pg::Wait wait{context_->clock.now() + std::chrono::seconds(20), context_->stop};
+    for (FlagLane& lane : lanes_) {
+      for (FlagOut& o : lane.outs) {
+        if (o.state == FlagOut::State::out) o.state = FlagOut::State::abandoned;
+      }
+      const bool delivered = std::any_of(lane.outs.begin(), lane.outs.end(),
+                                         [](const FlagOut& o) { return o.state == FlagOut::State::delivered; });
+      if (!delivered || lane.marking() || !guard_ || !guard_->check(*context_)) continue;
+      if (lane.state == State::reading && !drain_reading(lane, wait)) continue;
+      if (!lane.start_mark(*table_)) drop(lane);
+    }
+    pump();
+    while (std::any_of(lanes_.begin(), lanes_.end(), [](const FlagLane& l) { return l.marking(); })) {
+      if (!wait_marks(wait)) break;
+      pump();
+    }
+    if (failure_)
+      context_->log.write(
+          LogLevel::warning,
+          "Some rows could not be marked before the end; they are looked for at the next start. " + failure_->message);
+  }
+  lanes_.clear();
+  guard_.reset();
+  replays_.clear();
+  orphans_.clear();
+  hollow_.clear();
+  failure_.reset();
+  context_ = nullptr;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Extractor>> make_flag(FlagOptions options) {
+  if (options.table.empty()) return halt(Errc::config, "The flag method needs a table: set the setting table.");
+  if (options.lanes < 1 || options.lanes > 8)
+    return halt(Errc::config, "The setting lanes must be 1 to 8, but is " + std::to_string(options.lanes) + ".");
+  PGCH_TRY(quote_postgres_table(options.table));
+  PGCH_TRY(quote_postgres(options.flag_column));
+  return std::unique_ptr<Extractor>(new FlagExtractor(std::move(options)));
+}
+
+}  // namespace pgch

@@ -1,0 +1,81 @@
+#include "extract/flag_guard.h"
+
+#include <charconv>
+
+#include "base/hash.h"
+#include "base/try.h"
+#include "pg/array.h"
+#include "pg/types.h"
+
+namespace pgch {
+namespace {
+
+pg::Wait patience(const Context& context) { return {context.clock.now() + std::chrono::seconds(30), context.stop}; }
+
+}  // namespace
+
+Result<std::unique_ptr<FlagGuard>> FlagGuard::open(const PostgresOptions& options, const Context& context) {
+  PGCH_ASSIGN(auto connection, pg::Connection::open(options, context));
+  PGCH_TRY(
+      connection->exec("SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE "
+                       "pg_catalog.current_setting('synchronous_commit') = 'off'",
+                       {}, "preparing the session", patience(context)));
+  return std::unique_ptr<FlagGuard>(new FlagGuard(std::move(connection)));
+}
+
+Result<void> FlagGuard::claim(const std::string& stream, const Context& context) {
+  const std::string key = std::to_string(static_cast<std::int64_t>(hash64(stream)));
+  const pg::Parameter p{key};
+  const auto until = context.clock.now() + std::chrono::seconds(3);
+  for (;;) {
+    PGCH_ASSIGN(const pg::Answer got, connection_->exec("SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)",
+                                                        {&p, 1}, "claiming the stream", patience(context)));
+    if (got.rows() == 1 && got.cell(0, 0) == "t") return {};
+    if (context.stop.stop_requested())
+      return Error{Errc::stopped, Recovery::halt, false, "pgch was asked to stop.", {}};
+    if (context.clock.now() >= until) {
+      return halt(Errc::conflict,
+                  "Another pgch is already producing stream \"" + stream +
+                      "\" from this database: stop it, or give this one a stream name of its own (setting stream).");
+    }
+    context.clock.sleep_until(context.clock.now() + std::chrono::milliseconds(100), context.stop);
+  }
+}
+
+Result<void> FlagGuard::check(const Context& context) {
+  PGCH_TRY(connection_->exec("SELECT 1", {}, "checking that the stream is still ours", patience(context)));
+  return {};
+}
+
+Result<FlagGuard::Mark> FlagGuard::mark(const std::vector<std::string>& transactions, const Context& context) {
+  if (advance_) {
+    // A change of a row that was read before, committed asynchronously, may lie at the very position that was given to
+    // it then. A record of our own that is flushed lies above.
+    auto written = connection_->exec("SELECT pg_catalog.pg_logical_emit_message(true, 'pgch', '')", {},
+                                     "moving the log's position", patience(context));
+    if (!written && written.error().code != Errc::permission) return std::move(written).error();
+    advance_ = false;
+  }
+  static constexpr const char* sql =
+      "SELECT pg_catalog.pg_current_wal_flush_lsn() - '0/0'::pg_catalog.pg_lsn,"
+      " ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_flush_lsn()), 1, "
+      "8))::pg_catalog.bit(32)::pg_catalog.int8,"
+      " EXISTS (SELECT FROM pg_catalog.unnest($1::pg_catalog.text[]) x WHERE "
+      "pg_catalog.pg_xact_status(x::pg_catalog.xid8) = 'aborted')";
+  pg::ArrayWriter array(pg::oid::text);
+  for (const std::string& x : transactions) array.add(x);
+  const pg::Parameter p{array.finish(), pg::oid::text_array, true};
+  PGCH_ASSIGN(const pg::Answer got, connection_->exec(sql, {&p, 1}, "reading the log's position", patience(context)));
+  const auto number = [&](std::size_t column) {
+    const std::string_view text = got.cell(0, column);
+    std::uint64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  };
+  if (got.rows() != 1) return halt(Errc::internal, "PostgreSQL did not say how far its log is.");
+  constexpr unsigned lsn_bits = 52;
+  return Mark{(((number(1) - 1) & 0xFFF) << lsn_bits) | (number(0) & ((std::uint64_t{1} << lsn_bits) - 1)),
+              got.cell(0, 2) == "t"};
+}
+
+}  // namespace pgch

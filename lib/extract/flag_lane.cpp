@@ -1,0 +1,97 @@
+#include "extract/flag_lane.h"
+
+#include <algorithm>
+
+#include "base/try.h"
+#include "pg/array.h"
+
+namespace pgch {
+
+std::vector<std::string> key_arrays(const FlagPosition& position, const std::vector<std::uint32_t>& picked) {
+  std::vector<std::string> out;
+  for (const KeyCells& key : position.keys) {
+    pg::ArrayWriter array(pg::oid::text);
+    if (picked.empty()) {
+      for (std::size_t r = 0; r < key.size(); ++r) array.add(key.text(r));
+    } else {
+      for (const std::uint32_t r : picked) array.add(key.text(r));
+    }
+    out.emplace_back(array.finish());
+  }
+  return out;
+}
+
+bool FlagLane::decided() const noexcept {
+  return std::none_of(outs.begin(), outs.end(), [](const FlagOut& o) { return o.state == FlagOut::State::out; });
+}
+
+bool FlagLane::has_out() const noexcept { return !decided(); }
+
+Result<void> FlagLane::start_rollback() {
+  PGCH_TRY(connection->send("ROLLBACK", {}, "ending a transaction"));
+  state = State::rolling_back;
+  return {};
+}
+
+Result<void> FlagLane::start_mark(const FlagTable& table) {
+  to_mark = 0;
+  for (const FlagOut& o : outs) to_mark += o.state == FlagOut::State::delivered ? o.rows : 0;
+  if (to_mark == 0) return start_rollback();
+  const std::string doing = "marking rows of " + display_name(*table.schema);
+  if (table.catalog.source.plain_table) {
+    pg::ArrayWriter tids(pg::oid::tid);
+    for (const FlagOut& o : outs) {
+      if (o.state != FlagOut::State::delivered) continue;
+      for (std::size_t at = 0; at < o.tids.size(); at += 6) tids.add(std::string_view(o.tids).substr(at, 6));
+    }
+    const pg::Parameter p{tids.finish(), pg::oid::tid_array, true};
+    PGCH_TRY(connection->send(table.mark_by_ctid(), {&p, 1}, doing));
+  } else {
+    // In the children of a parent a ctid names no row by itself: the keys do.
+    FlagPosition all;
+    all.keys = table.key_cells();
+    for (const FlagOut& o : outs) {
+      if (o.state != FlagOut::State::delivered || o.rows == 0) continue;
+      PGCH_ASSIGN(const FlagPosition one, decode_flag_position(o.position));
+      for (std::size_t k = 0; k < all.keys.size(); ++k) {
+        all.keys[k].integer = false;
+        for (std::size_t r = 0; r < one.keys[k].size(); ++r) {
+          if (o.picked.empty() || std::binary_search(o.picked.begin(), o.picked.end(), static_cast<std::uint32_t>(r)))
+            all.keys[k].add_text(one.keys[k].text(r));
+        }
+      }
+    }
+    const std::vector<std::string> arrays = key_arrays(all, {});
+    std::vector<pg::Parameter> parameters;
+    for (const std::string& a : arrays) parameters.push_back({a, pg::oid::text_array, true});
+    PGCH_TRY(connection->send(table.mark_by_key(), parameters, doing));
+  }
+  state = State::updating;
+  return {};
+}
+
+Result<bool> FlagLane::advance(const FlagTable& table) {
+  while (marking()) {
+    PGCH_ASSIGN(std::optional<pg::Answer> answer, connection->try_answer());
+    if (!answer) return false;
+    if (state == State::updating) {
+      if (answer->affected() != to_mark) {
+        return halt(Errc::data, "Marking " + std::to_string(to_mark) + " rows of " + display_name(*table.schema) +
+                                    " changed " + std::to_string(answer->affected()) +
+                                    ": a trigger, a rule, a row-level policy or a key that is not unique comes "
+                                    "between. Nothing was marked; "
+                                    "let the UPDATE of " +
+                                    table.flag + " through, or name the key with columns.key.");
+      }
+      PGCH_TRY(connection->send("COMMIT", {}, "committing the mark of " + display_name(*table.schema)));
+      state = State::committing;
+      continue;
+    }
+    state = State::free;
+    taken = 0;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace pgch

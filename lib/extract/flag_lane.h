@@ -1,0 +1,60 @@
+// A lane of the flag extractor: one connection and its transaction. Rows are locked, read (in one batch or several),
+// and when all batches are decided the delivered rows are marked and the transaction ends.
+//
+//   free ─select→ reading ─end of rows→ held ─all decided→ updating → committing → free
+//                                         └─ nothing delivered ───→ rolling_back → free
+//   any ─error→ the connection is dropped; what was locked is unlocked, what was not committed is not marked
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "extract/flag_table.h"
+#include "pg/connection.h"
+#include "pg/copy_stream.h"
+
+namespace pgch {
+
+/// A batch that was handed out.
+struct FlagOut {
+  Position position;
+  std::string tids;                   ///< 6 bytes a row, as on the wire; plain tables only
+  std::vector<std::uint32_t> picked;  ///< rows of the position that are meant; empty: all
+  std::uint32_t rows = 0;             ///< to be marked
+  enum class State : std::uint8_t { out, delivered, abandoned } state = State::out;
+  std::optional<Intent> intent;  ///< of an earlier process
+};
+
+struct FlagLane {
+  enum class State : std::uint8_t { free, reading, held, updating, committing, rolling_back };
+
+  std::unique_ptr<pg::Connection> connection;
+  State state = State::free;
+  std::vector<FlagOut> outs;
+  std::string xid;  ///< of the transaction
+  std::optional<pg::CopyStream> copy;
+  std::span<const std::byte> message;  ///< read but not decoded: it belongs to the next batch
+  bool began = false;                  ///< the stream's header was seen
+  std::uint64_t limit = 0, taken = 0;  ///< rows asked for and rows received, of this transaction
+  std::uint64_t to_mark = 0;
+  bool from_start = false;  ///< the statement had no hint
+
+  bool marking() const noexcept {
+    return state == State::updating || state == State::committing || state == State::rolling_back;
+  }
+  bool decided() const noexcept;
+  bool has_out() const noexcept;
+  /// Sends the UPDATE (or the ROLLBACK, if nothing was delivered). Needs `held` and decided().
+  Result<void> start_mark(const FlagTable& table);
+  /// Goes on as far as it can without waiting. True when the transaction is over and the lane free.
+  Result<bool> advance(const FlagTable& table);
+  /// Ends the transaction without a mark.
+  Result<void> start_rollback();
+};
+
+/// The keys of the chosen rows as array parameters: one array of texts for each key column.
+std::vector<std::string> key_arrays(const FlagPosition& position, const std::vector<std::uint32_t>& picked);
+
+}  // namespace pgch

@@ -1,0 +1,205 @@
+#include "pg/copy_binary.h"
+
+#include <cstring>
+#include <limits>
+
+#include "base/bytes.h"
+#include "pg/numeric.h"
+
+namespace pgch::pg {
+namespace {
+
+// PostgreSQL counts from 2000-01-01, ClickHouse from 1970-01-01; ClickHouse's own range is 1900-01-01 … 2299-12-31.
+constexpr std::int64_t days_between = 10'957;
+constexpr std::int64_t us_a_day = 86'400'000'000;
+constexpr std::int64_t first_day = -25'567, last_day = 120'529;
+
+template <class T>
+T read_big(const std::byte* p) noexcept {
+  T value;
+  std::memcpy(&value, p, sizeof(T));
+  return byteswap(value);
+}
+
+template <class T>
+void append_fixed(Column& column, T value) {
+  const auto* p = reinterpret_cast<const std::byte*>(&value);
+  column.data.insert(column.data.end(), p, p + sizeof(T));
+}
+
+bool append_varlen(Column& column, std::span<const std::byte> cell) {
+  if (column.data.size() + cell.size() > std::numeric_limits<std::uint32_t>::max()) return false;
+  column.data.insert(column.data.end(), cell.begin(), cell.end());
+  column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+  return true;
+}
+
+const char* reason_of(NumericOutcome outcome) noexcept {
+  switch (outcome) {
+    case NumericOutcome::ok:
+      return "";
+    case NumericOutcome::malformed:
+      return "is not a numeric";
+    case NumericOutcome::not_finite:
+      return "is NaN or infinite, which a Decimal can't be";
+    case NumericOutcome::too_large:
+      return "has more digits before the point than the Decimal";
+    case NumericOutcome::inexact:
+      return "has more digits after the point than the Decimal";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool TupleDecoder::take_header(std::span<const std::byte>& message) noexcept {
+  static constexpr char signature[] = "PGCOPY\n\377\r\n";  // with its closing NUL: 11 bytes
+  ByteReader in(message);
+  const auto head = in.take(11);
+  in.big<std::uint32_t>();
+  const auto extension = in.big<std::uint32_t>();
+  in.take(extension);
+  if (!in.ok() || std::memcmp(head.data(), signature, 11) != 0) return false;
+  message = message.last(in.left());
+  return true;
+}
+
+bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> cell, Column& column) {
+  const std::byte* p = cell.data();
+  const std::size_t n = cell.size();
+  switch (field.decoder) {
+    case Decoder::boolean:
+      if (n != 1 || std::to_integer<unsigned>(*p) > 1) return refuse("is not a boolean");
+      column.data.push_back(*p);
+      return true;
+    case Decoder::swap2:
+      if (n != 2) return refuse("has not the 2 bytes of its type");
+      append_fixed(column, read_big<std::uint16_t>(p));
+      return true;
+    case Decoder::swap4:
+      if (n != 4) return refuse("has not the 4 bytes of its type");
+      append_fixed(column, read_big<std::uint32_t>(p));
+      return true;
+    case Decoder::swap8:
+      if (n != 8) return refuse("has not the 8 bytes of its type");
+      append_fixed(column, read_big<std::uint64_t>(p));
+      return true;
+    case Decoder::raw:
+      return append_varlen(column, cell) || refuse("is too large for one batch");
+    case Decoder::jsonb:
+      if (n == 0 || *p != std::byte{1}) return refuse("is a jsonb of a version that pgch does not know");
+      return append_varlen(column, cell.subspan(1)) || refuse("is too large for one batch");
+    case Decoder::uuid:
+      if (n != 16) return refuse("has not the 16 bytes of a uuid");
+      append_fixed(column, read_big<std::uint64_t>(p));
+      append_fixed(column, read_big<std::uint64_t>(p + 8));
+      return true;
+    case Decoder::date: {
+      if (n != 4) return refuse("has not the 4 bytes of a date");
+      const auto days = static_cast<std::int64_t>(read_big<std::int32_t>(p)) + days_between;
+      if (days < first_day || days > last_day)
+        return refuse("is outside 1900-01-01 … 2299-12-31, or infinite, which a Date32 can't hold");
+      append_fixed(column, static_cast<std::int32_t>(days));
+      return true;
+    }
+    case Decoder::timestamp: {
+      if (n != 8) return refuse("has not the 8 bytes of a timestamp");
+      const auto since_2000 = read_big<std::int64_t>(p);
+      // Compared before the shift: the infinities are the type's own limits and would overflow.
+      if (since_2000 < (first_day - days_between) * us_a_day ||
+          since_2000 >= (last_day + 1 - days_between) * us_a_day) {
+        return refuse("is outside 1900-01-01 … 2299-12-31, or infinite, which a DateTime64 can't hold");
+      }
+      append_fixed(column, since_2000 + days_between * us_a_day);
+      return true;
+    }
+    case Decoder::decimal: {
+      std::byte value[32];
+      const std::size_t width = width_of(field.layout);
+      const NumericOutcome o = decimal_from_numeric(cell, field.precision, field.scale, width, value);
+      if (o != NumericOutcome::ok) return refuse(reason_of(o));
+      column.data.insert(column.data.end(), value, value + width);
+      return true;
+    }
+    case Decoder::numeric_text:
+      if (text_from_numeric(cell, column.data) != NumericOutcome::ok) return refuse("is not a numeric");
+      column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+      return true;
+  }
+  return refuse("has no decoder");
+}
+
+TupleOutcome TupleDecoder::reject(std::span<const std::byte>& message, std::size_t field, Column* main, Column* extra,
+                                  std::size_t rows) {
+  failed_ = field;
+  for (std::size_t i = 0; i <= field; ++i) truncate_column(column_of(i, main, extra), fields_[i].layout, rows);
+  message = {};
+  return TupleOutcome::rejected;
+}
+
+TupleOutcome TupleDecoder::decode(std::span<const std::byte>& message, Column* main, Column* extra, std::size_t rows) {
+  const std::byte* p = message.data();
+  const std::byte* const end = p + message.size();
+  const auto malformed = [&](std::size_t taken) {
+    for (std::size_t i = 0; i < taken; ++i) truncate_column(column_of(i, main, extra), fields_[i].layout, rows);
+    return TupleOutcome::malformed;
+  };
+  if (end - p < 2) return malformed(0);
+  const auto count = read_big<std::int16_t>(p);
+  p += 2;
+  if (count == -1) {
+    message = {};
+    return TupleOutcome::trailer;
+  }
+  if (count < 0 || static_cast<std::size_t>(count) != fields_.size()) return malformed(0);
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    if (end - p < 4) return malformed(i);
+    const auto length = read_big<std::int32_t>(p);
+    p += 4;
+    const FieldPlan& field = fields_[i];
+    Column& column = column_of(i, main, extra);
+    if (length == -1) {
+      if (!field.nullable) {
+        why_ = "is NULL, but the column is NOT NULL or part of the key";
+        return reject(message, i, main, extra, rows);
+      }
+      append_null(column, field.layout);
+      continue;
+    }
+    if (length < 0 || end - p < length) return malformed(i);
+    if (!take_cell(field, {p, static_cast<std::size_t>(length)}, column)) return reject(message, i, main, extra, rows);
+    if (field.nullable) column.nulls.push_back(0);
+    p += length;
+  }
+  message = message.last(static_cast<std::size_t>(end - p));
+  return TupleOutcome::row;
+}
+
+std::string TupleDecoder::why() const {
+  const FieldPlan& f = fields_[failed_];
+  return "The value of column \"" + f.name + "\" (" + f.source_type + ") " + why_ + ".";
+}
+
+std::optional<std::span<const std::byte>> tuple_cell(std::span<const std::byte> tuple, std::size_t field) noexcept {
+  ByteReader in(tuple);
+  const auto count = in.big<std::int16_t>();
+  if (!in.ok() || count < 0 || field >= static_cast<std::size_t>(count)) return std::nullopt;
+  for (std::size_t i = 0;; ++i) {
+    const auto length = in.big<std::int32_t>();
+    if (!in.ok() || length < -1) return std::nullopt;
+    const auto cell = in.take(length == -1 ? 0 : static_cast<std::size_t>(length));
+    if (!in.ok()) return std::nullopt;
+    if (i == field) return length == -1 ? std::nullopt : std::optional(cell);
+  }
+}
+
+void append_tuple_head(std::vector<std::byte>& out, std::size_t fields) {
+  put_little(out, byteswap(static_cast<std::uint16_t>(fields)));
+}
+
+void append_tuple_cell(std::vector<std::byte>& out, std::span<const std::byte> cell, bool null) {
+  put_little(out, byteswap(null ? std::int32_t{-1} : static_cast<std::int32_t>(cell.size())));
+  if (!null) put_raw(out, cell.data(), cell.size());
+}
+
+}  // namespace pgch::pg

@@ -1,0 +1,79 @@
+// COPY … (FORMAT binary) → columns. The stream:
+//   header:  "PGCOPY\n\377\r\n\0", uint32 flags, uint32 n, n bytes of extension
+//   tuple:   int16 fields, then for each: int32 length (-1: NULL), bytes
+//   trailer: int16 -1
+// The server sends each tuple whole in one message, the header before the first, the trailer after the last (perhaps
+// alone). Nothing is trusted: every length is checked against what is left. A zero length is an empty value, not NULL.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pg/types.h"
+#include "pgch/batch.h"
+
+namespace pgch::pg {
+
+/// What is to be done with one field of a tuple.
+struct FieldPlan {
+  std::string name;  ///< for reasons
+  std::string source_type;
+  Decoder decoder = Decoder::raw;
+  Layout layout = Layout::varlen;
+  bool nullable = true;
+  std::uint8_t precision = 0, scale = 0;
+};
+
+enum class TupleOutcome : std::uint8_t {
+  row,        ///< appended, one value to each column
+  rejected,   ///< a value that its column can't hold; nothing was appended. why() says which
+  trailer,    ///< the stream's end
+  malformed,  ///< not COPY BINARY, or not of this plan: the stream can't be trusted any more
+};
+
+/// Decodes tuples of one plan. The first `main` fields go to one array of columns, the rest to another (keys, xmin,
+/// ctid).
+class TupleDecoder {
+ public:
+  TupleDecoder() = default;
+  TupleDecoder(std::vector<FieldPlan> fields, std::size_t main) : fields_(std::move(fields)), main_(main) {}
+  /// Takes the header off the first message of a stream; empty result and false if it is not one.
+  static bool take_header(std::span<const std::byte>& message) noexcept;
+  /// Decodes one tuple from the front of `message` and moves past it. The columns have `rows` rows before (main and
+  /// extra alike).
+  TupleOutcome decode(std::span<const std::byte>& message, Column* main, Column* extra, std::size_t rows);
+  /// After `rejected`: a sentence that names column and type, never the value.
+  std::string why() const;
+  const std::vector<FieldPlan>& fields() const noexcept { return fields_; }
+  std::size_t main_fields() const noexcept { return main_; }
+
+ private:
+  bool take_cell(const FieldPlan& field, std::span<const std::byte> cell, Column& column);
+  TupleOutcome reject(std::span<const std::byte>& message, std::size_t field, Column* main, Column* extra,
+                      std::size_t rows);
+  bool refuse(const char* why) noexcept {
+    why_ = why;
+    return false;
+  }
+  Column& column_of(std::size_t field, Column* main, Column* extra) const noexcept {
+    return field < main_ ? main[field] : extra[field - main_];
+  }
+
+  std::vector<FieldPlan> fields_;
+  std::size_t main_ = 0;
+  std::size_t failed_ = 0;
+  const char* why_ = "";
+};
+
+/// The bytes of one field of a tuple, for rows that were rejected; nullopt if it is NULL or not there.
+std::optional<std::span<const std::byte>> tuple_cell(std::span<const std::byte> tuple, std::size_t field) noexcept;
+
+/// One row of binary cells as a tuple, as COPY would have sent it (for results of SELECT).
+void append_tuple_head(std::vector<std::byte>& out, std::size_t fields);
+void append_tuple_cell(std::vector<std::byte>& out, std::span<const std::byte> cell, bool null);
+
+}  // namespace pgch::pg
