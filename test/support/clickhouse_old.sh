@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# clickhouse_old.sh start DIR | stop DIR: Debian's ClickHouse server (18.16, of 2018) in DIR on free loopback ports. Writes
+# clickhouse_old.sh start|stop|crash DIR: Debian's ClickHouse server (18.16, of 2018) in DIR on free loopback ports. Writes
 # DIR/env with PGCH_TEST_CH_OLD. With PGCH_TEST_CH_OLD set, that server is used and nothing is started.
+# crash: SIGKILL, then up again with the same data and ports.
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -14,6 +15,12 @@ http_ok() {
   answer=$(cat <&3)
   exec 3>&-
   [[ $answer == *Ok.* ]]
+}
+
+launch() {
+  (cd "$dir" && exec "$server" --config-file="$dir/config.xml") >"$dir/out" 2>&1 </dev/null &
+  record_pid $! "$dir/pid"
+  await 60 "$dir/pid" http_ok "$1" || { tail -n 20 "$dir/out" "$dir/log.err" >&2; stop; die "ClickHouse did not start; its log is above"; }
 }
 
 start() {
@@ -61,13 +68,16 @@ XML
 </yandex>
 XML
   say "Starting ClickHouse 18.16 on 127.0.0.1:$http"
-  (cd "$dir" && exec "$server" --config-file="$dir/config.xml") >"$dir/out" 2>&1 </dev/null &
-  record_pid $! "$dir/pid"
-  await 60 "$dir/pid" http_ok "$http" || { tail -n 20 "$dir/out" "$dir/log.err" >&2; stop; die "ClickHouse did not start; its log is above"; }
+  launch "$http"
   {
     export_line PGCH_TEST_CH_OLD "http://127.0.0.1:$http"
     export_line PGCH_TEST_CH_OLD_PIDFILE "$dir/pid"
   } >"$dir/env"
+}
+
+crash() {
+  kill_recorded "$dir/pid"
+  launch "$(sed -n 's|.*<http_port>\(.*\)</http_port>.*|\1|p' "$dir/config.xml")"
 }
 
 stop() {
@@ -75,6 +85,6 @@ stop() {
   rm -rf "$dir/data" "$dir/env"
 }
 
-[ $# = 2 ] || die "usage: clickhouse_old.sh start|stop DIR"
+[ $# = 2 ] || die "usage: clickhouse_old.sh start|stop|crash DIR"
 dir=$(absolute "$2")
-case $1 in start) start ;; stop) stop ;; *) die "usage: clickhouse_old.sh start|stop DIR" ;; esac
+case $1 in start) start ;; stop) stop ;; crash) crash ;; *) die "usage: clickhouse_old.sh start|stop|crash DIR" ;; esac

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# kafka.sh start DIR | stop DIR: a one-node Apache Kafka (KRaft) in DIR on free loopback ports. Writes DIR/env with
+# kafka.sh start|stop|crash DIR: a one-node Apache Kafka (KRaft) in DIR on free loopback ports. Writes DIR/env with
 # PGCH_TEST_KAFKA, and DIR/pid. With PGCH_TEST_KAFKA set, that broker is used and nothing is started.
+# crash: SIGKILL, then up again with the same data and ports.
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -30,6 +31,13 @@ XML
     { tail -n 20 "$libs/log" >&2; die "Maven could not fetch Kafka"; }
   touch "$libs/complete"
   exec 9>&-
+}
+
+launch() {
+  java -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true \
+    -cp "$libs/*" kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null 9>&- &
+  record_pid $! "$dir/pid"
+  await 60 "$dir/pid" kcat -b "127.0.0.1:$1" -L -m 2 || { tail -n 20 "$dir/log" >&2; stop; die "Kafka did not start; its log is above"; }
 }
 
 start() {
@@ -67,14 +75,16 @@ PROPERTIES
   say "Starting Kafka on 127.0.0.1:$port"
   java -cp "$libs/*" kafka.tools.StorageTool format -t 4L6g3nShT-eMCtK--X86sw -c "$dir/server.properties" >"$dir/log" 2>&1 ||
     { tail -n 20 "$dir/log" >&2; die "Kafka's storage could not be formatted in $dir"; }
-  java -Xms256m -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true \
-    -cp "$libs/*" kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null 9>&- &
-  record_pid $! "$dir/pid"
-  await 60 "$dir/pid" kcat -b "127.0.0.1:$port" -L -m 2 || { tail -n 20 "$dir/log" >&2; stop; die "Kafka did not start; its log is above"; }
+  launch "$port"
   {
     export_line PGCH_TEST_KAFKA "127.0.0.1:$port"
     export_line PGCH_TEST_KAFKA_PIDFILE "$dir/pid"
   } >"$dir/env"
+}
+
+crash() {
+  kill_recorded "$dir/pid"
+  launch "$(sed -n 's/^advertised.listeners=.*://p' "$dir/server.properties")"
 }
 
 stop() {
@@ -82,6 +92,6 @@ stop() {
   rm -rf "$dir/data" "$dir/env"
 }
 
-[ $# = 2 ] || die "usage: kafka.sh start|stop DIR"
+[ $# = 2 ] || die "usage: kafka.sh start|stop|crash DIR"
 dir=$(absolute "$2")
-case $1 in start) start ;; stop) stop ;; *) die "usage: kafka.sh start|stop DIR" ;; esac
+case $1 in start) start ;; stop) stop ;; crash) crash ;; *) die "usage: kafka.sh start|stop|crash DIR" ;; esac

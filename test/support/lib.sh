@@ -84,6 +84,14 @@ stop_recorded() {
   rm -f "$file"
 }
 
+# SIGKILL, and wait until it is gone.
+kill_recorded() {
+  local pid
+  pid=$(recorded_pid "$1") || return 0
+  kill -KILL "$pid" 2>/dev/null || true
+  while recorded_pid "$1" >/dev/null; do sleep 0.05; done
+}
+
 # await SECONDS PIDFILE COMMAND…: until the command succeeds; fails at once when the process has ended.
 await() {
   local deadline=$((SECONDS + $1)) pidfile=$2

@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# postgres.sh start DIR | stop DIR: an own PostgreSQL cluster in DIR on a free loopback port, with wal_level=logical and the
+# postgres.sh start|stop|crash DIR: an own PostgreSQL cluster in DIR on a free loopback port, with wal_level=logical and the
 # database test_db. Writes DIR/env: PGCH_TEST_PG (by socket, no password asked) and PGCH_TEST_PG_TCP (by TCP, with scram).
-# With PGCH_TEST_PG set, that server is used and nothing is started. Settings of your own: PGCH_TEST_PG_OPTIONS="-c fsync=off".
+# With PGCH_TEST_PG set, that server is used and nothing is started.
+# crash: SIGKILL, then up again with the same data and port. Settings of your own: PGCH_TEST_PG_OPTIONS="-c fsync=off".
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 bin=${PGCH_POSTGRES_BIN:-/usr/lib/postgresql/15/bin}
 password='pgch-test' # of a server that only listens on loopback and lives as long as a test run
+
+launch() {
+  run_as_postgres "$bin/pg_ctl" -D "$dir/data" -w -t 60 -l "$dir/data/server.log" -o "${PGCH_TEST_PG_OPTIONS:-}" start >>"$dir/log" 2>&1 ||
+    { tail -n 20 "$dir/log" "$dir/data/server.log" >&2; stop; die "PostgreSQL did not start; its log is above"; }
+  record_pid "$(head -n 1 "$dir/data/postmaster.pid")" "$dir/pid"
+}
 
 start() {
   if [ -n "${PGCH_TEST_PG:-}" ]; then
@@ -48,9 +55,7 @@ max_wal_size = 4GB
 checkpoint_timeout = 15min
 timezone = 'UTC'
 CONF
-  run_as_postgres "$bin/pg_ctl" -D "$dir/data" -w -t 60 -l "$dir/data/server.log" -o "${PGCH_TEST_PG_OPTIONS:-}" start >>"$dir/log" 2>&1 ||
-    { tail -n 20 "$dir/log" "$dir/data/server.log" >&2; stop; die "PostgreSQL did not start; its log is above"; }
-  record_pid "$(head -n 1 "$dir/data/postmaster.pid")" "$dir/pid"
+  launch
   run_as_postgres "$bin/createdb" -h "$socket" -p "$port" -U postgres test_db
   {
     export_line PGCH_TEST_PG "host=$socket port=$port user=postgres dbname=test_db"
@@ -62,6 +67,18 @@ CONF
     export_line PGCH_TEST_PG_DATA "$dir/data"
     export_line PGCH_TEST_PG_PIDFILE "$dir/pid"
   } >"$dir/env"
+}
+
+crash() {
+  local postmaster children child
+  postmaster=$(recorded_pid "$dir/pid") || die "PostgreSQL in $dir is not running"
+  children=$(cat "/proc/$postmaster/task/$postmaster/children")
+  kill_recorded "$dir/pid"
+  # They hold the shared memory until they notice.
+  for child in $children; do
+    while [ -e "/proc/$child" ]; do sleep 0.05; done
+  done
+  launch
 }
 
 stop() {
@@ -76,6 +93,6 @@ stop() {
   rm -rf "$dir/data" "$dir/env" "$dir/pid" "$dir/socket"
 }
 
-[ $# = 2 ] || die "usage: postgres.sh start|stop DIR"
+[ $# = 2 ] || die "usage: postgres.sh start|stop|crash DIR"
 dir=$(absolute "$2")
-case $1 in start) start ;; stop) stop ;; *) die "usage: postgres.sh start|stop DIR" ;; esac
+case $1 in start) start ;; stop) stop ;; crash) crash ;; *) die "usage: postgres.sh start|stop|crash DIR" ;; esac
