@@ -17,7 +17,7 @@ build=${PGCH_BUILD:-build/dev}
 if [ -z "${PGCH_BUILD:-}" ]; then
   mkdir -p "$build"
   cmake --preset dev >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; die "cmake failed"; }
-  cmake --build --preset dev --target pgch_cli raw_flag >&2
+  cmake --build --preset dev --target pgch_command raw_flag >&2
 fi
 servers=$(mktemp -d "${TMPDIR:-/tmp}/pgch-bench.XXXXXX")
 trap '"$support/down.sh" "$servers"; rm -rf "$servers"' EXIT
