@@ -1,0 +1,108 @@
+// ClickHouse for questions: what `query`, `verify` and `check` use.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/try.h"
+#include "clickhouse/native_block.h"
+#include "clickhouse/sql.h"
+#include "load/clickhouse_table.h"
+
+namespace pgch {
+namespace {
+
+class ClickHouseSession final : public ClickHouse {
+ public:
+  ClickHouseSession(ClickHouseOptions options, std::unique_ptr<ch::Client> client, ch::Server server)
+      : options_(std::move(options)), client_(std::move(client)), server_(std::move(server)) {}
+
+  Result<std::string> version() override { return server_.version_text; }
+  Result<std::string> query(const std::string& sql, std::string_view format) override {
+    PGCH_TRY(use_database());
+    return client_->query(sql, format);
+  }
+  Result<void> stream(const std::string& sql, std::string_view format,
+                      const std::function<Result<void>(std::string_view)>& sink) override {
+    PGCH_TRY(use_database());
+    return client_->stream(sql, format, sink);
+  }
+
+  Result<std::optional<TableSchema>> describe(const TargetOptions& target) override {
+    PGCH_ASSIGN(const auto table, ch::describe_table(*client_, options_.database, target.table));
+    if (!table) return std::optional<TableSchema>();
+    TableSchema schema;
+    schema.schema = options_.database;
+    schema.table = target.table;
+    for (const ch::TargetColumn& column : table->columns) {
+      if (is_own(target, column.name)) continue;
+      ColumnSpec spec{column.name, Kind::text, true, column.in_key, 0, 0, column.type};
+      if (const auto type = ch::parse_type(column.type)) {
+        spec.kind = type->kind;
+        spec.nullable = type->nullable;
+        spec.precision = type->precision;
+        spec.scale = type->scale;
+      }
+      if (spec.key) schema.key_order.push_back(spec.name);
+      schema.columns.push_back(std::move(spec));
+    }
+    return std::optional<TableSchema>(std::move(schema));
+  }
+
+  Result<void> read(const TargetOptions& target, const TableSchema& schema, bool current,
+                    const std::function<Result<void>(const RowBatch&)>& sink) override {
+    const std::string quoted = ch::quote_name(options_.database, target.table);
+    PGCH_ASSIGN(const auto table, ch::describe_table(*client_, options_.database, target.table));
+    if (!table) return halt(Errc::not_found, fmt::format("there is no table {} at ClickHouse", quoted));
+    std::string select;
+    std::vector<std::string> types;
+    for (const ColumnSpec& column : schema.columns) {
+      if (table->find(column.name) == nullptr)
+        return halt(Errc::schema, fmt::format("{} has no column {}", quoted, column.name));
+      types.push_back(ch::wire_type(column, server_.version));
+      select += fmt::format("{}CAST({} AS {})", select.empty() ? "" : ", ", ch::quote_name(column.name), types.back());
+    }
+    std::string sql = "SELECT " + select + " FROM " + quoted;
+    if (current && table->engine.find("Replacing") != std::string::npos) sql += " FINAL";
+    if (current && table->find(target.deleted_column) != nullptr)
+      sql += " WHERE " + ch::quote_name(target.deleted_column) + " = 0";
+    ch::BlockReader reader(std::make_shared<TableSchema>(schema), std::move(types));
+    PGCH_TRY(
+        client_->stream(sql, "Native", [&](std::string_view piece) { return reader.feed(as_bytes(piece), sink); }));
+    return reader.finish();
+  }
+
+ private:
+  static bool is_own(const TargetOptions& t, const std::string& name) {
+    const std::string* own[] = {&t.version_column, &t.deleted_column, &t.batch_column, &t.row_column,
+                                &t.ingested_at_column};
+    return std::any_of(std::begin(own), std::end(own), [&](const std::string* o) { return *o == name; });
+  }
+
+  // A database that is not there yet is no reason to refuse SELECT 1.
+  Result<void> use_database() {
+    if (used_) return {};
+    PGCH_ASSIGN(const bool exists, ch::database_exists(*client_, options_.database));
+    if (!exists) return {};
+    PGCH_TRY(client_->use(options_.database));
+    used_ = true;
+    return {};
+  }
+
+  ClickHouseOptions options_;
+  std::unique_ptr<ch::Client> client_;
+  ch::Server server_;
+  bool used_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ClickHouse>> open_clickhouse(const ClickHouseOptions& options, const Context& context) {
+  if (!ch::plausible_name(options.database)) return halt(Errc::config, "the ClickHouse database needs a name");
+  PGCH_ASSIGN(auto client, ch::make_client(options, context));
+  PGCH_ASSIGN(auto server, ch::ask_server(*client));
+  return std::unique_ptr<ClickHouse>(
+      std::make_unique<ClickHouseSession>(options, std::move(client), std::move(server)));
+}
+
+}  // namespace pgch
