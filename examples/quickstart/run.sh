@@ -79,7 +79,7 @@ rm -rf "$work/pgch-data" "$work/pgch-state" "$work/servers" "$work/env"
 "$support/install.sh" build test postgres chdb ${kafka:+kafka} 8>&-
 say "Building (build/dev)"
 cmake --preset dev >build/dev.log 2>&1 || { cat build/dev.log >&2; die "cmake failed"; }
-NINJA_STATUS='[%f/%t] ' ninja -C build/dev cli/pgch 8>&-
+NINJA_STATUS='[%f/%t] ' cmake --build --preset dev --target pgch_command 8>&-
 
 servers=$(mktemp -d "${TMPDIR:-/tmp}/pgch-quickstart.XXXXXX")
 echo "$servers" >"$work/servers"
