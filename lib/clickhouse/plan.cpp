@@ -53,7 +53,7 @@ void set_range(ColumnPlan& plan, const Version& server) {
   } else if (plan.wire.kind == Kind::date) {
     plan.low = -25'567;
     plan.high = 120'529;
-  } else if (plan.wire.kind == Kind::date16) {
+  } else if (plan.convert == Convert::date16) {
     plan.low = 0;
     plan.high = 65'535;
   }

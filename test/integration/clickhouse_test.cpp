@@ -1,0 +1,367 @@
+// The ClickHouse loader on the embedded engine: a current ClickHouse.
+#include <cmath>
+#include <random>
+
+#include "test/integration/clickhouse_rows.h"
+
+using namespace pgch;
+using namespace pgch::test;
+
+namespace {
+
+struct Embedded {
+  TemporaryDirectory directory;
+  ClickHouseOptions options;
+  std::unique_ptr<ClickHouse> session;
+
+  Embedded() {
+    options.url = "chdb://" + directory.path();
+    options.library = required("PGCH_LIBCHDB");
+    session = ok(open_clickhouse(options, context()));
+  }
+  std::unique_ptr<Loader> loader(TargetOptions target = {}) const {
+    auto made = ok(make_clickhouse(options, std::move(target)));
+    ok(made->open(context()));
+    return made;
+  }
+  std::string ask(const std::string& sql) const { return ok(session->query(sql)); }
+};
+
+template <class T>
+constexpr T low = std::numeric_limits<T>::min();
+template <class T>
+constexpr T high = std::numeric_limits<T>::max();
+
+std::array<std::byte, 32> wide_decimal(std::uint8_t fill) {
+  std::array<std::byte, 32> v{};
+  v.fill(std::byte{fill});
+  return v;
+}
+
+// Every kind, with its edges; the second row is all NULL but for the key.
+std::shared_ptr<const TableSchema> every_kind(bool keyed) {
+  std::vector<ColumnSpec> c{column("id", Kind::int64)};
+  const auto add = [&](const char* name, Kind kind, std::uint8_t precision = 0, std::uint8_t scale = 0) {
+    c.push_back(column(name, kind, true, precision, scale));
+  };
+  add("boolean", Kind::boolean);
+  add("i8", Kind::int8);
+  add("i16", Kind::int16);
+  add("i32", Kind::int32);
+  add("i64", Kind::int64);
+  add("u8", Kind::uint8);
+  add("u16", Kind::uint16);
+  add("u32", Kind::uint32);
+  add("u64", Kind::uint64);
+  add("f32", Kind::float32);
+  add("f64", Kind::float64);
+  add("d9", Kind::decimal, 9, 2);
+  add("d18", Kind::decimal, 18, 0);
+  add("d38", Kind::decimal, 38, 10);
+  add("d76", Kind::decimal, 76, 20);
+  add("date16", Kind::date16);
+  add("date", Kind::date);
+  add("datetime", Kind::datetime);
+  add("ts", Kind::timestamp, 0, 6);
+  add("tstz", Kind::timestamptz, 0, 6);
+  add("uuid", Kind::uuid);
+  add("text", Kind::text);
+  add("bytes", Kind::bytes);
+  add("json", Kind::json);
+  add("enumeration", Kind::enumeration);
+  return table("every_kind", std::move(c), keyed ? std::vector<std::string>{"id"} : std::vector<std::string>{});
+}
+
+void edges(Rows& rows, bool upper) {
+  __extension__ using Wide = __int128;
+  const auto uuid =
+      upper ? std::array<std::uint64_t, 2>{0x123456789abcdef0, 0xfedcba9876543210} : std::array<std::uint64_t, 2>{0, 0};
+  rows.value<std::uint8_t>(upper ? 1 : 0);
+  rows.value(upper ? high<std::int8_t> : low<std::int8_t>).value(upper ? high<std::int16_t> : low<std::int16_t>);
+  rows.value(upper ? high<std::int32_t> : low<std::int32_t>).value(upper ? high<std::int64_t> : low<std::int64_t>);
+  rows.value(upper ? high<std::uint8_t> : low<std::uint8_t>).value(upper ? high<std::uint16_t> : low<std::uint16_t>);
+  rows.value(upper ? high<std::uint32_t> : low<std::uint32_t>).value(upper ? high<std::uint64_t> : low<std::uint64_t>);
+  rows.value(upper ? std::numeric_limits<float>::infinity() : std::nanf(""))
+      .value(upper ? -0.0 : std::numeric_limits<double>::denorm_min());
+  rows.value<std::int32_t>(upper ? 999'999'999 : -999'999'999)
+      .value<std::int64_t>(upper ? 999'999'999'999'999'999 : -999'999'999'999'999'999);
+  rows.value<Wide>(upper ? static_cast<Wide>(1) << 120 : -(static_cast<Wide>(1) << 120))
+      .bytes(wide_decimal(upper ? 0x11 : 0xEE));
+  rows.value<std::uint16_t>(upper ? 65535 : 0)
+      .value<std::int32_t>(upper ? 120'529 : -25'567)
+      .value<std::uint32_t>(upper ? high<std::uint32_t> : 0);
+  rows.value<std::int64_t>(upper ? 10'413'791'999'999'999 : -2'208'988'800'000'000)
+      .value<std::int64_t>(upper ? 253'402'300'799'999'999 : -62'167'219'200'000'000);
+  rows.bytes(std::as_bytes(std::span(uuid)));
+  rows.text(upper ? "Grüße 😀\n\t\\'\"`" : "")
+      .text(std::string_view("\0\xff\xfe\n\n\0", 6))
+      .text(R"({"a": 1.0, "a": 2})")
+      .text(upper ? "sad" : "");
+}
+
+RowBatch edge_rows(const std::shared_ptr<const TableSchema>& schema) {
+  Rows rows(schema);
+  rows.value<std::int64_t>(1);
+  edges(rows, true);
+  rows.value<std::int64_t>(2);
+  for (std::size_t i = 1; i < schema->columns.size(); ++i) rows.null();
+  rows.value<std::int64_t>(high<std::int64_t>);
+  edges(rows, false);
+  return rows.take();
+}
+
+std::uint64_t comparable(RowBatch batch) {
+  batch.version = 0;
+  batch.versions.clear();
+  batch.ops.clear();
+  return content_hash(batch);
+}
+
+std::shared_ptr<const TableSchema> simple(std::vector<std::string> key = {"id"}) {
+  return table("simple", {column("id", Kind::int32), column("name", Kind::text, true)}, std::move(key));
+}
+RowBatch simple_rows(const std::shared_ptr<const TableSchema>& schema, int first, int count) {
+  Rows rows(schema);
+  for (int i = first; i < first + count; ++i) rows.value<std::int32_t>(i).text("name " + std::to_string(i));
+  return rows.take();
+}
+
+}  // namespace
+
+TEST_CASE("every kind with its edge values and NULLs comes back from the embedded engine bit by bit", "[clickhouse]") {
+  const Embedded engine;
+  const bool keyed = GENERATE(true, false);
+  const auto schema = every_kind(keyed);
+  const auto loader = engine.loader();
+  CHECK(ok(loader->prepare(*schema)).can_look);
+  const RowBatch sent = edge_rows(schema);
+  ok(loader->load(sent, attempt(1, 1)));
+  TargetOptions target;
+  target.table = "every_kind";
+  std::uint64_t hash = 0;
+  std::uint32_t rows = 0;
+  ok(engine.session->read(target, *schema, true, [&](const RowBatch& got) -> Result<void> {
+    RowBatch same = got;
+    same.schema = schema;
+    hash = comparable(std::move(same));
+    rows += got.rows;
+    return {};
+  }));
+  CHECK(rows == 3);
+  CHECK(hash == comparable(sent));
+  CHECK(engine.ask("SELECT count() FROM system.parts WHERE table = 'every_kind' AND active") == "1\n");
+  CHECK(ok(loader->look(intent(1, {1}), sent, attempt(1, 1))).missing.empty());
+}
+
+TEST_CASE("look tells none, part and all of a batch apart, by key and version", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = simple();
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  const RowBatch batch = simple_rows(schema, 0, 5000);
+  CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing.size() == 5000);
+  std::vector<std::uint32_t> half;
+  for (std::uint32_t i = 0; i < 5000; i += 2) half.push_back(i);
+  ok(loader->load(select_rows(batch, half), attempt(1, 1)));
+  const auto part = ok(loader->look(intent(1, {1}), batch, attempt(1, 1)));
+  REQUIRE(part.missing.size() == 2500);
+  CHECK(part.missing[0] == 1);
+  CHECK(part.missing.back() == 4999);
+  ok(loader->load(select_rows(batch, part.missing), attempt(1, 2)));
+  CHECK(ok(loader->look(intent(1, {1, 2}), batch, attempt(1, 2))).missing.empty());
+  CHECK(engine.ask("SELECT count(), uniqExact(id) FROM simple") == "5000\t5000\n");
+  RowBatch next = simple_rows(schema, 0, 10);
+  next.version = 2;
+  CHECK(ok(loader->look(intent(2, {3}), next, attempt(2, 3))).missing.size() == 10);
+}
+
+TEST_CASE("look finds rows of a table without key by batch and ordinal, also after a cut", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = simple({});
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  const RowBatch batch = simple_rows(schema, 0, 10);
+  const std::vector<std::uint32_t> some{3, 7};
+  ok(loader->load(select_rows(batch, some), attempt(1, 1)));
+  const auto landed = ok(loader->look(intent(1, {1}), batch, attempt(1, 1)));
+  CHECK(landed.missing == std::vector<std::uint32_t>{0, 1, 2, 4, 5, 6, 8, 9});
+  CHECK(ok(loader->look(intent(2, {2}), batch, attempt(2, 2))).missing.size() == 10);
+}
+
+TEST_CASE("look on a plain existing table compares all values, and counts equal rows", "[clickhouse]") {
+  const Embedded engine;
+  engine.ask(
+      "CREATE TABLE simple (id Int64, name LowCardinality(Nullable(String)), extra String DEFAULT 'x') ENGINE = "
+      "MergeTree ORDER BY id");
+  const auto schema = simple();
+  const auto loader = engine.loader();
+  CHECK(ok(loader->prepare(*schema)).can_look);
+  RowBatch batch = Rows(schema)
+                       .value<std::int32_t>(-1)
+                       .text("a")
+                       .value<std::int32_t>(-1)
+                       .text("a")
+                       .value<std::int32_t>(2)
+                       .null()
+                       .value<std::int32_t>(3)
+                       .text("c")
+                       .take();
+  engine.ask("INSERT INTO simple (id, name) VALUES (-1, 'a'), (2, NULL), (3, 'other')");
+  CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing == std::vector<std::uint32_t>{1, 3});
+}
+
+TEST_CASE("look finds keys of every kind that can be a key", "[clickhouse]") {
+  const Embedded engine;
+  const auto all = every_kind(true);
+  const RowBatch values = edge_rows(all);
+  for (std::size_t i = 0; i < all->columns.size(); ++i) {
+    ColumnSpec spec = all->columns[i];
+    if (spec.kind == Kind::float32 || spec.kind == Kind::float64 || spec.precision > 38) continue;
+    spec.nullable = false;
+    INFO("key column " << spec.name);
+    const auto schema = table("key_" + spec.name, {spec, column("seq", Kind::int32)}, {spec.name, "seq"});
+    Rows rows(schema);
+    rows.bytes(values.columns[i].at(0, width_of(layout_of(spec)))).value<std::int32_t>(1);
+    rows.bytes(values.columns[i].at(2, width_of(layout_of(spec)))).value<std::int32_t>(2);
+    const RowBatch batch = rows.take();
+    const auto loader = engine.loader();
+    CHECK(ok(loader->prepare(*schema)).can_look);
+    CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing.size() == 2);
+    ok(loader->load(batch, attempt(1, 1)));
+    CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing.empty());
+    const auto single = table("single_" + spec.name, {spec}, {spec.name});
+    const RowBatch one = Rows(single).bytes(values.columns[i].at(0, width_of(layout_of(spec)))).take();
+    ok(loader->prepare(*single));
+    ok(loader->load(one, attempt(1, 1)));
+    CHECK(ok(loader->look(intent(1, {1}), one, attempt(1, 1))).missing.empty());
+  }
+}
+
+TEST_CASE("the same attempt twice is dropped by its token, another attempt is not", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = simple({});
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  const RowBatch batch = simple_rows(schema, 0, 3);
+  ok(loader->load(batch, attempt(1, 1)));
+  ok(loader->load(batch, attempt(1, 1)));
+  CHECK(engine.ask("SELECT count() FROM simple") == "3\n");
+  ok(loader->load(batch, attempt(1, 2)));
+  CHECK(engine.ask("SELECT count() FROM simple") == "6\n");
+}
+
+TEST_CASE("odd names of tables and columns go through unharmed", "[clickhouse]") {
+  const Embedded engine;
+  for (const std::string name : {"we`ird", "back\\slash", "a\\`b", "dot.ted", "sp ace", "\"quoted\"", "'single'", "😀",
+                                 "SELECT", "new\nline", "; DROP TABLE x"}) {
+    INFO(name);
+    const auto schema = table(name, {column(name, Kind::int32), column(name + "2", Kind::text)}, {name});
+    const auto loader = engine.loader();
+    CHECK(ok(loader->prepare(*schema)).can_look);
+    const RowBatch batch = Rows(schema).value<std::int32_t>(7).text("it's \\ `x`").take();
+    ok(loader->load(batch, attempt(1, 1)));
+    CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing.empty());
+    TargetOptions target;
+    target.table = name;
+    const auto described = ok(engine.session->describe(target));
+    REQUIRE(described.has_value());
+    CHECK(described->columns.size() == 2);
+    CHECK(described->columns[0].name == name);
+    CHECK(described->key_order == std::vector<std::string>{name});
+  }
+}
+
+TEST_CASE("a target that does not fit is refused with the statement that mends it", "[clickhouse]") {
+  const Embedded engine;
+  const auto loader = engine.loader();
+  const auto schema = simple();
+  const auto refused = [&](const std::string& columns) {
+    engine.ask("DROP TABLE IF EXISTS simple");
+    engine.ask("CREATE TABLE simple (" + columns + ") ENGINE = MergeTree ORDER BY id");
+    const Error e = error_of(loader->prepare(*schema));
+    CHECK(e.code == Errc::schema);
+    CHECK(e.recovery == Recovery::halt);
+    return e.message;
+  };
+  CHECK_THAT(refused("id Int32"), Catch::Contains("ADD COLUMN `name` Nullable(String)"));
+  CHECK_THAT(refused("id Int16, name Nullable(String)"),
+             Catch::Contains("MODIFY COLUMN `id` Int32") && Catch::Contains("Int16"));
+  CHECK_THAT(refused("id Int32, name String"),
+             Catch::Contains("NULL") && Catch::Contains("MODIFY COLUMN `name` Nullable(String)"));
+  CHECK_THAT(refused("id Int32, name Nullable(FixedString(9))"), Catch::Contains("FixedString(9)"));
+  CHECK_THAT(refused("id Int32, name Nullable(String) MATERIALIZED 'x'"), Catch::Contains("MATERIALIZED"));
+  TargetOptions missing;
+  missing.table = "not_there";
+  missing.create = false;
+  const Error e = error_of(engine.loader(missing)->prepare(*schema));
+  CHECK(e.code == Errc::not_found);
+  CHECK_THAT(e.message, Catch::Contains("not_there"));
+  const auto clash = table("clash", {column("id", Kind::int32), column("_version", Kind::int32)}, {"id"});
+  const Error named = error_of(loader->prepare(*clash));
+  CHECK(named.code == Errc::config);
+  CHECK_THAT(named.message, Catch::Contains("version_column"));
+}
+
+TEST_CASE("values outside of a narrower sign or date are refused as rows, never wrapped", "[clickhouse]") {
+  const Embedded engine;
+  engine.ask(
+      "CREATE TABLE narrow (id UInt32, day Date, at DateTime64(9, 'UTC'), price Decimal(18, 4)) ENGINE = MergeTree "
+      "ORDER BY id");
+  const auto schema = table("narrow",
+                            {column("id", Kind::int32), column("day", Kind::date),
+                             column("at", Kind::timestamptz, false, 0, 6), column("price", Kind::decimal, false, 9, 2)},
+                            {"id"});
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  const auto one = [&](std::int32_t id, std::int32_t day, std::int64_t at) {
+    return Rows(schema).value(id).value(day).value(at).value<std::int32_t>(-12345).take();
+  };
+  ok(loader->load(one(5, 65535, 1'700'000'000'123'456), attempt(1, 1)));
+  CHECK(engine.ask("SELECT * FROM narrow") == "5\t2149-06-06\t2023-11-14 22:13:20.123456000\t-123.45\n");
+  for (const auto& bad : {one(-1, 0, 0), one(1, -1, 0), one(1, 65536, 0), one(1, 0, 9'300'000'000'000'000)}) {
+    const Error e = error_of(loader->load(bad, attempt(2, 2)));
+    CHECK(e.code == Errc::data);
+    CHECK(e.recovery == Recovery::dead_letter);
+    CHECK_FALSE(e.in_doubt);
+  }
+  CHECK(engine.ask("SELECT count() FROM narrow") == "1\n");
+}
+
+TEST_CASE("removed rows vanish from the current view, and versions win in any order", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = simple();
+  TargetOptions target;
+  target.ingested_at = true;
+  const auto loader = engine.loader(target);
+  ok(loader->prepare(*schema));
+  RowBatch batch = simple_rows(schema, 0, 3);
+  batch.versions = {10, 10, 10};
+  ok(loader->load(batch, attempt(1, 1)));
+  RowBatch removal = simple_rows(schema, 1, 1);
+  removal.version = 11;
+  removal.ops = {RowOp::remove};
+  ok(loader->load(removal, attempt(2, 2)));
+  CHECK(ok(loader->look(intent(2, {2}), removal, attempt(2, 2))).missing.empty());
+  CHECK(engine.ask("SELECT id FROM simple_current ORDER BY id") == "0\n2\n");
+  CHECK(engine.ask("SELECT count() FROM simple WHERE _ingested_at > now() - 3600") == "4\n");
+}
+
+TEST_CASE("a missing library says where it was looked for and how to get it", "[clickhouse]") {
+  ClickHouseOptions options;
+  const TemporaryDirectory directory;
+  options.url = "chdb://" + directory.path();
+  options.library = "/nowhere/libchdb.so";
+  auto opened = open_clickhouse(options, context());
+  if (opened) return;  // the library is loaded for good by another test of this process
+  CHECK(opened.error().code == Errc::not_found);
+  CHECK_THAT(opened.error().message, Catch::Contains("/nowhere/libchdb.so") && Catch::Contains("PGCH_LIBCHDB"));
+}
+
+TEST_CASE("a second directory in one process is refused with a sentence", "[clickhouse]") {
+  const Embedded engine;
+  ClickHouseOptions other = engine.options;
+  const TemporaryDirectory directory;
+  other.url = "chdb://" + directory.path();
+  const Error e = error_of(open_clickhouse(other, context()));
+  CHECK(e.code == Errc::conflict);
+}
