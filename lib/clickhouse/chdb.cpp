@@ -48,6 +48,7 @@ struct Api {
   std::uint64_t (*result_rows_read)(ResultBody*) = nullptr;
   std::uint64_t (*result_bytes_read)(ResultBody*) = nullptr;
   std::uint64_t (*result_rows_written)(ResultBody*) = nullptr;
+  std::uint64_t (*result_bytes_written)(ResultBody*) = nullptr;
   const char* (*result_error)(ResultBody*) = nullptr;
 };
 
@@ -81,6 +82,7 @@ const char* bind_all(void* lib, Api& api) {
   PGCH_BIND(result_rows_read);
   PGCH_BIND(result_bytes_read);
   PGCH_BIND(result_rows_written);
+  PGCH_BIND(result_bytes_written);
   PGCH_BIND(result_error);
 #undef PGCH_BIND
   return nullptr;
@@ -231,6 +233,8 @@ class SessionImpl final : public Session {
     out.rows_read = api_.result_rows_read(result.get());
     out.bytes_read = api_.result_bytes_read(result.get());
     out.elapsed_s = api_.result_elapsed(result.get());
+    out.rows_written = api_.result_rows_written(result.get());
+    out.bytes_written = api_.result_bytes_written(result.get());
     return out;
   }
 

@@ -24,6 +24,7 @@ struct QueryOutput {
   std::string data;
   std::uint64_t rows_read = 0, bytes_read = 0;
   double elapsed_s = 0;
+  std::uint64_t rows_written = 0, bytes_written = 0;  // by INSERT … SELECT, and rows given in the statement's text
 };
 
 // An insert under way. Dropped without finish(): cancelled, nothing that is still buffered is committed.
