@@ -203,13 +203,18 @@ class Lz4Encoder final : public Encoder {
   }
 
  private:
+  void begin(std::string& out) {
+    if (begun_) return;
+    begun_ = true;
+    append(out, LZ4F_HEADER_SIZE_MAX, [&](char* at, std::size_t size) { return LZ4F_compressBegin(context_.get(), at, size, nullptr); });
+  }
   template <class F>
   void grow(std::string& out, std::size_t room, const F& put) {
-    if (!begun_) {
-      begun_ = true;
-      grow(out, LZ4F_HEADER_SIZE_MAX,
-           [&](char* at, std::size_t size) { return LZ4F_compressBegin(context_.get(), at, size, nullptr); });
-    }
+    begin(out);
+    append(out, room, put);
+  }
+  template <class F>
+  static void append(std::string& out, std::size_t room, const F& put) {
     const std::size_t size = out.size();
     out.resize(size + room);
     const std::size_t put_bytes = put(out.data() + size, room);
