@@ -181,7 +181,7 @@ class CurlHttp final : public Http {
     x.sink = &sink;
     x.context = &context_;
     PGCH_ASSIGN(const std::string url, url_of(request));
-    const HeaderList headers = headers_of(request);
+    const HeaderList headers = headers_of();
     if (headers == nullptr) return halt(Errc::internal, "libcurl could not take the headers");
     error_[0] = '\0';
     curl_easy_setopt(c, CURLOPT_URL, url.c_str());
@@ -210,12 +210,10 @@ class CurlHttp final : public Http {
     return url;
   }
 
-  HeaderList headers_of(const HttpRequest& request) const {
+  HeaderList headers_of() const {
     std::vector<std::string> lines{"Transfer-Encoding: chunked", "Expect:", "Content-Type: application/octet-stream",
                                    "X-ClickHouse-User: " + options_.user};
     if (!options_.password.empty()) lines.push_back("X-ClickHouse-Key: " + options_.password.reveal());
-    if (!request.content_encoding.empty())
-      lines.push_back("Content-Encoding: " + std::string(request.content_encoding));
     HeaderList list;
     for (const std::string& line : lines) {
       curl_slist* grown = curl_slist_append(list.get(), line.c_str());

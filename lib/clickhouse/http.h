@@ -19,7 +19,6 @@ namespace pgch::ch {
 
 struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> parameters;  // of the URL; never a secret
-  std::string_view content_encoding;                            // "zstd" or empty
   // The body, sent in chunks: a cut body is then refused by the server instead of taken for a short one.
   std::span<const std::byte> body;
   // What a lost answer means: true for inserts.

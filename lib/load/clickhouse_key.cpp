@@ -99,8 +99,6 @@ std::string expression(const ColumnPlan& column) {
     case Kind::timestamp:
     case Kind::timestamptz:
       return "reinterpretAsInt64(" + name + ")";
-    case Kind::decimal:
-      return "toString(" + name + ")";
     default:
       return name;
   }

@@ -237,6 +237,42 @@ TEST_CASE("look finds keys of every kind that can be a key", "[clickhouse]") {
   }
 }
 
+TEST_CASE("look finds decimal keys with zeros at their end", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema =
+      table("prices", {column("price", Kind::decimal, false, 10, 2), column("big", Kind::decimal, false, 30, 0)},
+            {"price", "big"});
+  __extension__ using Wide = __int128;
+  const RowBatch batch = Rows(schema)
+                             .value<std::int64_t>(150)
+                             .value<Wide>(1000)
+                             .value<std::int64_t>(0)
+                             .value<Wide>(0)
+                             .value<std::int64_t>(-100'000)
+                             .value<Wide>(-7)
+                             .take();
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  ok(loader->load(batch, attempt(1, 1)));
+  CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing == std::vector<std::uint32_t>{});
+}
+
+TEST_CASE("a batch larger than any default block size is still one part", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = table("many", {column("id", Kind::int32)}, {"id"});
+  RowBatch batch;
+  batch.reset(schema);
+  batch.rows = 2'500'000;
+  batch.columns[0].data.resize(batch.rows * 4);
+  for (std::uint32_t i = 0; i < batch.rows; ++i) std::memcpy(batch.columns[0].data.data() + i * 4, &i, 4);
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  ok(loader->load(batch, attempt(1, 1)));
+  CHECK(engine.ask(
+            "SELECT count(), sum(rows), max(max_block_number) FROM system.parts WHERE table = 'many' AND active") ==
+        "1\t2500000\t1\n");
+}
+
 TEST_CASE("the same attempt twice is dropped by its token, another attempt is not", "[clickhouse]") {
   const Embedded engine;
   const auto schema = simple({});
