@@ -105,7 +105,7 @@ pgch() {
 sql() { psql -X -q -v ON_ERROR_STOP=1 "$PGCH_TEST_PG" "$@"; }
 
 say "Making $rows random logins in PostgreSQL"
-pgch generate --table user_logins --rows "$rows"
+pgch generate --to-postgres --table user_logins --rows "$rows"
 say "Moving them into ClickHouse"
 pgch run --once --table user_logins
 say "What ClickHouse says"
