@@ -64,7 +64,7 @@ Settings settings_of(const KafkaOptions& options, Role role) {
                 {"auto.offset.reset", "error"},
                 {"isolation.level", "read_committed"},
                 {"check.crcs", "true"},
-                {"enable.partition.eof", "false"},
+                {"enable.partition.eof", "true"},
                 {"partition.assignment.strategy", "range"},
                 {"max.poll.interval.ms", "600000"},
                 {"fetch.wait.max.ms", "100"}});

@@ -1,12 +1,12 @@
 // One configuration for each use of librdkafka: what must not be otherwise is forced, what a user may pass is listed.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "kafka/handle.h"
+#include "kafka/settings.h"
 #include "pgch/context.h"
 #include "pgch/error.h"
 #include "pgch/transport/kafka.h"
@@ -35,10 +35,6 @@ enum class Role : std::uint8_t {
   reader,  ///< consumer that is assigned by hand and commits nothing; also used for administration
 };
 
-using Settings = std::map<std::string, std::string>;
-
-/// Is this setting allowed in KafkaOptions::librdkafka? The Error says why not.
-Result<void> check_passthrough(const Settings& settings);
 /// `forced` overrides the role's own. `opaque` must be a Listener.
 Result<Conf> make_conf(const KafkaOptions& options, Role role, const Settings& forced, Listener& listener);
 /// Gives the configuration away. `doing` as in error_of().

@@ -36,6 +36,10 @@ std::string_view Record::value() const noexcept {
   return message_->payload == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(message_->payload), message_->len);
 }
 int Record::error() const noexcept { return message_->err; }
+bool Record::is_end() const noexcept { return message_->err == RD_KAFKA_RESP_ERR__PARTITION_EOF; }
+bool Record::is_out_of_range() const noexcept {
+  return message_->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || message_->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+}
 std::string Record::error_text() const { return rd_kafka_message_errstr(message_); }
 
 void Record::headers(std::span<const std::string_view> names, std::span<std::optional<std::string_view>> values) const {
@@ -123,6 +127,15 @@ class KafkaConsumer final : public Consumer {
     queues_.clear();
     wish_ = {};
     return check(rd_kafka_assign(client_.get(), nullptr), "giving up partitions of topic " + topic_);
+  }
+
+  Result<void> seek(std::int32_t partition, std::int64_t offset) override {
+    const PartitionList list(rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), partition)->offset = offset;
+    const std::string doing = "going back in topic " + topic_;
+    const Failure failure(rd_kafka_seek_partitions(client_.get(), list.get(), answer_ms));
+    if (failure) return check(rd_kafka_error_code(failure.get()), doing);
+    return check(list->elems[0].err, doing);
   }
 
   std::size_t take(std::int32_t partition, Records& into, std::size_t max, int timeout_ms) override {

@@ -31,6 +31,10 @@ class Record {
   bool has_value() const noexcept;
   std::string_view value() const noexcept;
   int error() const noexcept;  ///< 0, or a consumer's error in place of a record
+  /// Not a record: the partition's end is reached, and offset() is the next record's offset.
+  bool is_end() const noexcept;
+  /// Not a record: offset() is not in the partition any more, or not yet.
+  bool is_out_of_range() const noexcept;
   std::string error_text() const;
   /// Sets values[i] for each of names[i] that is there; the last one of a name counts.
   void headers(std::span<const std::string_view> names, std::span<std::optional<std::string_view>> values) const;
@@ -82,6 +86,8 @@ class Consumer {
   virtual Result<void> assign(const std::vector<std::pair<std::int32_t, std::int64_t>>& from) = 0;
   /// Stops reading; answers a `revoked` or `lost`.
   virtual Result<void> unassign() = 0;
+  /// Goes on reading an assigned partition from `offset`; what was read ahead is dropped.
+  virtual Result<void> seek(std::int32_t partition, std::int64_t offset) = 0;
   /// Records of one partition that are here already, or come within `timeout_ms`; appends at most `max`.
   virtual std::size_t take(std::int32_t partition, Records& into, std::size_t max, int timeout_ms) = 0;
   /// How many records of the partition are here already.

@@ -20,7 +20,7 @@ struct KafkaOptions {
   std::string stream;                    ///< producer: name of its stream, in each record's header
   std::string group = "pgch";            ///< consumer
   std::string dead_letter_topic;         ///< empty: "<topic>.dlq"
-  bool create_topic = true;              ///< producer (and the dead letters): make a missing topic …
+  bool create_topic = true;              ///< make a missing topic (also that of the dead letters) …
   std::int32_t partitions = 3;           ///< … with so many partitions
   std::int32_t replication = 1;
   std::string compression = "lz4";       ///< none, lz4, zstd, gzip, snappy
