@@ -151,7 +151,7 @@ Result<void> apply_environment(Draft& draft, const Values& variables, bool doten
     }
   }
   for (const auto& [name, given] : variables) {
-    if (not_settings.contains(name) || name.starts_with("PGCH_TEST_") || name.starts_with("PGCH_BENCH_") ||
+    if (not_settings.contains(name) || name.starts_with("PGCH_TEST_") || name.starts_with("PGCH_BENCH_") || name.starts_with("PGCH_SERVE_PASSWORD_") ||
         std::find(known.begin(), known.end(), name) != known.end()) {
       continue;
     }

@@ -1,0 +1,168 @@
+// check: connects to everything, says how each table maps, what is missing, and the command that mends it.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "pgch/load/clickhouse.h"
+#include "source.h"
+#include "stages.h"
+
+namespace pgch::cli {
+namespace {
+
+struct Findings {
+  bool json = false;
+  std::vector<std::string> problems, advice;
+  void good(const std::string& line) const {
+    if (!json) print("ok       " + line + "\n");
+  }
+  void problem(std::string line) {
+    if (!json) print("MISSING  " + line + "\n");
+    problems.push_back(std::move(line));
+  }
+  void advise(std::string line) {
+    if (!json) print("advice   " + line + "\n");
+    advice.push_back(std::move(line));
+  }
+};
+
+void check_flag(const TableConfig& table, const FlagFacts& facts, Findings& found) {
+  const std::string mend = "; mend it with: pgch setup --table " + table.name + " --apply";
+  if (!facts.may_select) found.problem(fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name));
+  if (!facts.column_exists) {
+    found.problem(fmt::format("table {} has no column {}{}", table.name, table.flag_column, mend));
+  } else if (!facts.column_is_boolean) {
+    found.problem(fmt::format("the column {} of table {} is no boolean; name another one with \"flag_column\"", table.flag_column, table.name));
+  } else if (!facts.may_update) {
+    found.problem(fmt::format("no right to mark rows of table {}; mend it with: GRANT UPDATE ({}) ON {} TO <user>", table.name, table.flag_column, table.name));
+  } else {
+    found.good(fmt::format("flag column {}", table.flag_column));
+  }
+  if (facts.column_exists && !facts.index_exists) found.advise(fmt::format("no partial index on the rows not sent: each batch reads past all that were sent{}", mend));
+}
+
+std::string check_mapping(const TableConfig& table, const SourceTable& source, const std::optional<TableSchema>& target, Findings& found, bool json) {
+  std::string columns;
+  for (std::size_t i = 0; i < source.schema.columns.size(); ++i) {
+    const ColumnSpec& column = source.schema.columns[i];
+    std::string type = clickhouse_type(column);
+    if (target) {
+      const std::size_t there = column_index(*target, column.name);
+      if (there == npos) {
+        found.problem(fmt::format("the target has no column {}; mend it with: ALTER TABLE {} ADD COLUMN {} {}", column.name,
+                                  table.target.table.empty() ? table.name : table.target.table, quote_clickhouse(column.name), type));
+        continue;
+      }
+      type = clickhouse_type(target->columns[there]);
+    }
+    if (json) {
+      columns += fmt::format("{}{{\"source\":{},\"source_type\":{},\"target\":{},\"target_type\":{},\"key\":{}}}", columns.empty() ? "" : ",", json_text(source.source_columns[i]),
+                             json_text(column.source_type), json_text(column.name), json_text(type), column.key);
+    } else {
+      print(fmt::format("           {:24} {:28} → {:24} {}{}\n", source.source_columns[i], column.source_type, column.name == source.source_columns[i] ? "" : column.name, type,
+                        column.key ? "  (key)" : ""));
+    }
+  }
+  if (source.schema.key_order.empty()) found.advise(fmt::format("table {} has no key: rows can't be told apart, and the target is a plain MergeTree", table.name));
+  return columns;
+}
+
+Result<std::string> check_table(Session& session, PostgresSession& source, ClickHouse* target, const TableConfig& table, Findings& found) {
+  if (!session.json) print(fmt::format("\nTable {} → {}\n", table.name, target_of(session.config, table).table));
+  auto facts = flag_facts(source, table);
+  if (!facts) {
+    found.problem(facts.error().message);
+    return std::string{};
+  }
+  check_flag(table, *facts, found);
+  auto described = describe_table(source, table, facts->column_exists);
+  if (!described) {
+    found.problem(described.error().message);
+    return std::string{};
+  }
+  std::optional<TableSchema> there;
+  if (target != nullptr) {
+    auto asked = target->describe(target_of(session.config, table));
+    if (!asked) {
+      found.problem(asked.error().message);
+    } else if (there = *std::move(asked); !there) {
+      if (table.target.create) {
+        found.good("the target table will be made with the first batch");
+      } else {
+        found.problem("the target table doesn't exist, and create = false");
+      }
+    }
+  }
+  std::string columns = check_mapping(table, *described, there, found, session.json);
+  if (session.config.use_kafka) {
+    const KafkaOptions kafka = kafka_of(session.config, table);
+    auto partitions = topic_info(kafka, session.context());
+    if (partitions) {
+      found.good(fmt::format("topic {} with {} partitions", kafka.topic, partitions->size()));
+    } else if (partitions.error().code == Errc::not_found && kafka.create_topic) {
+      found.good(fmt::format("topic {} will be made by the producer", kafka.topic));
+    } else {
+      found.problem(partitions.error().message);
+    }
+  }
+  return columns;
+}
+
+Result<int> check(Session& session) {
+  Findings found;
+  found.json = session.json;
+  if (auto ready = require_source(session); !ready) return std::move(ready).error();
+  auto tables = tables_of(session);
+  if (!tables) return std::move(tables).error();
+  std::unique_ptr<PostgresSession> source;
+  if (auto opened = open_postgres(session.config.postgres, session.context()); opened) {
+    source = *std::move(opened);
+    auto version = source->query("SHOW server_version");
+    found.good("PostgreSQL " + (version && !version->empty() ? version->front().front().value_or("") : std::string{}));
+  } else {
+    found.problem(opened.error().message);
+  }
+  std::unique_ptr<ClickHouse> target;
+  if (auto opened = open_clickhouse(session.config.clickhouse, session.context()); opened) {
+    auto version = (*opened)->version();
+    if (version) {
+      found.good("ClickHouse " + *version + " at " + session.config.clickhouse.url);
+      target = *std::move(opened);
+    } else {
+      found.problem(version.error().message);
+    }
+  } else {
+    found.problem(opened.error().message);
+  }
+  std::string json;
+  if (source) {
+    for (const TableConfig& table : *tables) {
+      auto columns = check_table(session, *source, target.get(), table, found);
+      if (!columns) return std::move(columns).error();
+      json += fmt::format("{}{{\"table\":{},\"target\":{},\"columns\":[{}]}}", json.empty() ? "" : ",", json_text(table.name), json_text(target_of(session.config, table).table), *columns);
+    }
+  }
+  if (session.json) {
+    const auto list = [](const std::vector<std::string>& all) {
+      std::string out;
+      for (const std::string& one : all) out += (out.empty() ? "" : ",") + json_text(one);
+      return out;
+    };
+    print(fmt::format("{{\"ok\":{},\"problems\":[{}],\"advice\":[{}],\"tables\":[{}]}}\n", found.problems.empty(), list(found.problems), list(found.advice), json));
+  } else {
+    print(found.problems.empty() ? "\nEverything is there.\n" : fmt::format("\n{} things are missing.\n", found.problems.size()));
+  }
+  return found.problems.empty() ? exit_done : exit_failed;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Program& program) {
+  Wants wants;
+  wants.source = wants.target = wants.kafka = wants.tables = true;
+  CLI::App* command = add_verb(app, program, "check", "Connect to everything; say how each table maps, what is missing and what mends it",
+                               "  pgch check --from postgresql://me@localhost/test_db --table user_logins\n  pgch check --config pgch.toml --json\n", wants);
+  on_parsed(command, program, [](Session& session) { return check(session); });
+}
+
+}  // namespace pgch::cli

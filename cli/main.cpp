@@ -1,0 +1,151 @@
+// pgch: parses, builds stages, prints. Everything it does can be done from the library.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <unistd.h>
+
+#include "program.h"
+#include "signals.h"
+
+extern char** environ;  // NOLINT(readability-redundant-declaration)
+
+namespace pgch::cli {
+namespace {
+
+std::map<std::string, std::string> environment() {
+  std::map<std::string, std::string> out;
+  for (char** one = environ; one != nullptr && *one != nullptr; ++one) {
+    if (const char* equals = std::strchr(*one, '=')) out.emplace(std::string(*one, static_cast<std::size_t>(equals - *one)), std::string(equals + 1));
+  }
+  return out;
+}
+
+// A password in an argument can be seen by everybody in the list of processes: at least not for long.
+bool hide_passwords(int argc, char** argv) {
+  bool found = false;
+  for (int i = 1; i < argc; ++i) {
+    char* begin = std::strstr(argv[i], "://");
+    char* const keyword = std::strstr(argv[i], "password=");
+    if (keyword != nullptr) {
+      for (char* c = keyword + 9; *c != '\0' && *c != '&' && *c != ' '; ++c) *c = 'x';
+      found = true;
+    }
+    if (begin == nullptr) continue;
+    begin += 3;
+    char* const at = std::strrchr(begin, '@');
+    char* const colon = std::strchr(begin, ':');
+    if (at == nullptr || colon == nullptr || colon > at) continue;
+    for (char* c = colon + 1; c < at; ++c) *c = 'x';
+    found = true;
+  }
+  return found;
+}
+
+Result<Config> configure(const Program& program, const std::map<std::string, std::string>& variables) {
+  ConfigSources sources;
+  sources.environment = variables;
+  sources.overrides = program.flags.overrides;
+  const auto named = [&](const std::string& flag, const char* variable) {
+    if (!flag.empty()) return flag;
+    const auto found = variables.find(variable);
+    return found == variables.end() ? std::string{} : found->second;
+  };
+  sources.file = named(program.flags.config_file, "PGCH_CONFIG");
+  if (sources.file.empty() && ::access("pgch.toml", F_OK) == 0) sources.file = "pgch.toml";
+  sources.env_file = named(program.flags.env_file, "PGCH_ENV_FILE");
+  sources.env_file_required = !sources.env_file.empty();
+  if (sources.env_file.empty()) sources.env_file = ".env";
+  return load_config(sources);
+}
+
+int run_action(Program& program, Log& log, bool password_in_arguments) {
+  const auto variables = environment();
+  Config config;
+  if (program.needs_config) {
+    auto loaded = configure(program, variables);
+    if (!loaded) return fail(nullptr, program.flags.json, loaded.error());
+    config = *std::move(loaded);
+  }
+  log.configure(program.flags.quiet ? std::max(config.log_level, LogLevel::warning) : config.log_level, config.log_json);
+  if (password_in_arguments) {
+    log.write(LogLevel::warning, "A password on the command line can be seen by other users; better PG_PASSWORD, CH_PASSWORD, a password_file or ~/.pgpass");
+  }
+  Signals signals(log);
+  Session session{std::move(config), log, signals.stop(), program.flags.json, program.flags.quiet, variables};
+  auto status = program.action(session);
+  log.draw({});
+  if (!status) return fail(&session, program.flags.json, status.error());
+  return *status;
+}
+
+std::vector<std::string> verbs_of(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) known.push_back(verb->get_name());
+  return known;
+}
+
+int unknown_verb(const std::vector<std::string>& known, const std::string& word) {
+  const std::string near = nearest_name(word, known);
+  std::cerr << "pgch: there is no command \"" << word << "\"" << (near.empty() ? "" : "; did you mean \"" + near + "\"?") << "\nSee: pgch help\n";
+  return exit_usage;
+}
+
+int main_of(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  const bool hidden = hide_passwords(argc, argv);
+
+  Program program;
+  CLI::App app("pgch moves rows from PostgreSQL to ClickHouse exactly once, with or without Kafka, and proves it.", "pgch");
+  app.set_version_flag("--version", std::string("pgch ") + PGCH_VERSION);
+  app.require_subcommand(1);
+  for (auto* add : {add_run, add_produce, add_consume, add_verify, add_check, add_setup, add_teardown, add_ddl, add_status, add_query, add_serve,
+                    add_generate, add_completion, add_help}) {
+    add(app, program);
+  }
+  if (arguments.empty()) {
+    std::cout << app.help();
+    return exit_usage;
+  }
+  const auto known = verbs_of(app);
+  if (arguments[0].rfind('-', 0) != 0 && std::find(known.begin(), known.end(), arguments[0]) == known.end()) return unknown_verb(known, arguments[0]);
+  try {
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::cerr << "pgch: " << error.what() << "\nSee: pgch " << (arguments.back().rfind('-', 0) == 0 ? "" : arguments.back() + " ") << "--help\n";
+    return exit_usage;
+  }
+  if (!program.action) return exit_usage;
+  Log log;
+  return run_action(program, log, hidden);
+}
+
+}  // namespace
+
+int fail(Session* session, bool json, const Error& error) {
+  if (session != nullptr) session->log.draw({});
+  const bool interrupted = error.code == Errc::stopped;
+  if (json) {
+    print("{\"status\":\"failed\",\"error\":{\"code\":" + json_text(name_of(error.code)) + ",\"message\":" + json_text(error.message) +
+          ",\"native\":" + json_text(error.native) + "}}\n");
+  }
+  std::cerr << "pgch: " << error.message << (error.native.empty() || error.message.find(error.native) != std::string::npos ? "" : " (" + error.native + ")") << '\n';
+  if (interrupted) return exit_interrupted;
+  return error.code == Errc::config ? exit_usage : exit_failed;
+}
+
+}  // namespace pgch::cli
+
+int main(int argc, char** argv) {
+  try {
+    return pgch::cli::main_of(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "pgch: out of memory\n";
+  } catch (const std::exception& error) {
+    std::cerr << "pgch: unexpected: " << error.what() << '\n';
+  }
+  return pgch::cli::exit_failed;
+}

@@ -1,0 +1,26 @@
+// From one [[table]] to the stages of its pipeline.
+#pragma once
+
+#include "pgch/pipeline.h"
+#include "program.h"
+
+namespace pgch::cli {
+
+enum class Half : std::uint8_t { whole, produce, consume };
+
+Result<Stages> stages_of(Session& session, const TableConfig& table, Half half);
+Result<std::unique_ptr<Transport>> transport_of(const KafkaOptions& options);
+/// What the consumer turns messages into: the table's `types`, else what PostgreSQL says, else the existing target.
+Result<TableSchema> consumed_schema(Session& session, const TableConfig& table);
+
+/// "Nullable(Decimal(10, 2))": the ClickHouse type a column becomes.
+std::string clickhouse_type(const ColumnSpec& column);
+/// "id Int64", "note Nullable(String)", … and Bytes and JSON for what JSON messages write in their own way.
+Result<ColumnSpec> parse_column(const std::string& text);
+
+/// Builds without Kafka refuse here.
+Result<std::vector<PartitionInfo>> topic_info(const KafkaOptions& options, const Context& context);
+Result<void> make_topic(const KafkaOptions& options, const Context& context);
+Result<void> drop_topic(const KafkaOptions& options, const Context& context);
+
+}  // namespace pgch::cli
