@@ -37,7 +37,9 @@ void Query::summary(std::uint64_t rows_read, std::uint64_t bytes_read, std::uint
     if (out.size() > 1) out += ',';
     out += '"';
     out += name;
-    out += "\":\"" + std::to_string(value) + "\"";
+    out += "\":\"";
+    out += std::to_string(value);
+    out += '"';
   };
   put("read_rows", rows_read);
   put("read_bytes", bytes_read);
@@ -150,7 +152,11 @@ void Query::kill(const Kill& what) {
   std::string out;
   for (const auto& entry : killed) {
     out += what.sync ? "finished" : "waiting";
-    out += "\t" + escape_tsv(entry.query_id) + "\t" + escape_tsv(entry.user) + "\t" + escape_tsv(entry.sql) + "\n";
+    for (const std::string& cell : {entry.query_id, entry.user, entry.sql}) {
+      out += '\t';
+      out += escape_tsv(cell);
+    }
+    out += '\n';
   }
   summary(0, 0, 0, 0);
   reply_.header("X-ClickHouse-Format", "TabSeparated");

@@ -1,7 +1,5 @@
 #include "serve/reply.h"
 
-#include <array>
-#include <atomic>
 #include <random>
 
 namespace pgch::serve {
@@ -76,9 +74,10 @@ bool Reply::start() {
 
 bool Reply::chunk() {
   if (pending_.empty() || options_.head_only) return true;
-  pending_.insert(0, hexadecimal(pending_.size()) + "\r\n");
+  std::string size = hexadecimal(pending_.size());
+  size += "\r\n";
   pending_ += "\r\n";
-  const bool sent = connection_.write(pending_);
+  const bool sent = connection_.write(size) && connection_.write(pending_);
   pending_.clear();
   return sent;
 }
