@@ -1,6 +1,4 @@
 // The ClickHouse loader on the embedded engine: a current ClickHouse.
-#include <cmath>
-#include <random>
 
 #include "test/integration/clickhouse_rows.h"
 
@@ -26,105 +24,6 @@ struct Embedded {
   }
   std::string ask(const std::string& sql) const { return ok(session->query(sql)); }
 };
-
-template <class T>
-constexpr T low = std::numeric_limits<T>::min();
-template <class T>
-constexpr T high = std::numeric_limits<T>::max();
-
-std::array<std::byte, 32> wide_decimal(std::uint8_t fill) {
-  std::array<std::byte, 32> v{};
-  v.fill(std::byte{fill});
-  return v;
-}
-
-// Every kind, with its edges; the second row is all NULL but for the key.
-std::shared_ptr<const TableSchema> every_kind(bool keyed) {
-  std::vector<ColumnSpec> c{column("id", Kind::int64)};
-  const auto add = [&](const char* name, Kind kind, std::uint8_t precision = 0, std::uint8_t scale = 0) {
-    c.push_back(column(name, kind, true, precision, scale));
-  };
-  add("boolean", Kind::boolean);
-  add("i8", Kind::int8);
-  add("i16", Kind::int16);
-  add("i32", Kind::int32);
-  add("i64", Kind::int64);
-  add("u8", Kind::uint8);
-  add("u16", Kind::uint16);
-  add("u32", Kind::uint32);
-  add("u64", Kind::uint64);
-  add("f32", Kind::float32);
-  add("f64", Kind::float64);
-  add("d9", Kind::decimal, 9, 2);
-  add("d18", Kind::decimal, 18, 0);
-  add("d38", Kind::decimal, 38, 10);
-  add("d76", Kind::decimal, 76, 20);
-  add("date16", Kind::date16);
-  add("date", Kind::date);
-  add("datetime", Kind::datetime);
-  add("ts", Kind::timestamp, 0, 6);
-  add("tstz", Kind::timestamptz, 0, 6);
-  add("uuid", Kind::uuid);
-  add("text", Kind::text);
-  add("bytes", Kind::bytes);
-  add("json", Kind::json);
-  add("enumeration", Kind::enumeration);
-  return table("every_kind", std::move(c), keyed ? std::vector<std::string>{"id"} : std::vector<std::string>{});
-}
-
-void edges(Rows& rows, bool upper) {
-  __extension__ using Wide = __int128;
-  const auto uuid =
-      upper ? std::array<std::uint64_t, 2>{0x123456789abcdef0, 0xfedcba9876543210} : std::array<std::uint64_t, 2>{0, 0};
-  rows.value<std::uint8_t>(upper ? 1 : 0);
-  rows.value(upper ? high<std::int8_t> : low<std::int8_t>).value(upper ? high<std::int16_t> : low<std::int16_t>);
-  rows.value(upper ? high<std::int32_t> : low<std::int32_t>).value(upper ? high<std::int64_t> : low<std::int64_t>);
-  rows.value(upper ? high<std::uint8_t> : low<std::uint8_t>).value(upper ? high<std::uint16_t> : low<std::uint16_t>);
-  rows.value(upper ? high<std::uint32_t> : low<std::uint32_t>).value(upper ? high<std::uint64_t> : low<std::uint64_t>);
-  rows.value(upper ? std::numeric_limits<float>::infinity() : std::nanf(""))
-      .value(upper ? -0.0 : std::numeric_limits<double>::denorm_min());
-  rows.value<std::int32_t>(upper ? 999'999'999 : -999'999'999)
-      .value<std::int64_t>(upper ? 999'999'999'999'999'999 : -999'999'999'999'999'999);
-  rows.value<Wide>(upper ? static_cast<Wide>(1) << 120 : -(static_cast<Wide>(1) << 120))
-      .bytes(wide_decimal(upper ? 0x11 : 0xEE));
-  rows.value<std::uint16_t>(upper ? 65535 : 0)
-      .value<std::int32_t>(upper ? 120'529 : -25'567)
-      .value<std::uint32_t>(upper ? high<std::uint32_t> : 0);
-  rows.value<std::int64_t>(upper ? 10'413'791'999'999'999 : -2'208'988'800'000'000)
-      .value<std::int64_t>(upper ? 253'402'300'799'999'999 : -62'167'219'200'000'000);
-  rows.bytes(std::as_bytes(std::span(uuid)));
-  rows.text(upper ? "Grüße 😀\n\t\\'\"`" : "")
-      .text(std::string_view("\0\xff\xfe\n\n\0", 6))
-      .text(R"({"a": 1.0, "a": 2})")
-      .text(upper ? "sad" : "");
-}
-
-RowBatch edge_rows(const std::shared_ptr<const TableSchema>& schema) {
-  Rows rows(schema);
-  rows.value<std::int64_t>(1);
-  edges(rows, true);
-  rows.value<std::int64_t>(2);
-  for (std::size_t i = 1; i < schema->columns.size(); ++i) rows.null();
-  rows.value<std::int64_t>(high<std::int64_t>);
-  edges(rows, false);
-  return rows.take();
-}
-
-std::uint64_t comparable(RowBatch batch) {
-  batch.version = 0;
-  batch.versions.clear();
-  batch.ops.clear();
-  return content_hash(batch);
-}
-
-std::shared_ptr<const TableSchema> simple(std::vector<std::string> key = {"id"}) {
-  return table("simple", {column("id", Kind::int32), column("name", Kind::text, true)}, std::move(key));
-}
-RowBatch simple_rows(const std::shared_ptr<const TableSchema>& schema, int first, int count) {
-  Rows rows(schema);
-  for (int i = first; i < first + count; ++i) rows.value<std::int32_t>(i).text("name " + std::to_string(i));
-  return rows.take();
-}
 
 }  // namespace
 
