@@ -28,15 +28,23 @@ constexpr std::array rules{
     Rule{36, Class::stop, Errc::config},                // BAD_ARGUMENTS
     Rule{38, Class::row, Errc::data},                   // CANNOT_PARSE_DATE
     Rule{41, Class::row, Errc::data},                   // CANNOT_PARSE_DATETIME
+    Rule{43, Class::stop, Errc::schema},                // ILLEGAL_TYPE_OF_ARGUMENT
     Rule{46, Class::stop, Errc::unsupported},           // UNKNOWN_FUNCTION
     Rule{47, Class::stop, Errc::schema},                // UNKNOWN_IDENTIFIER
+    Rule{48, Class::stop, Errc::unsupported},           // NOT_IMPLEMENTED
     Rule{50, Class::stop, Errc::unsupported},           // UNKNOWN_TYPE
     Rule{53, Class::stop, Errc::schema},                // TYPE_MISMATCH
+    Rule{57, Class::stop, Errc::conflict},              // TABLE_ALREADY_EXISTS
     Rule{60, Class::stop, Errc::not_found},             // UNKNOWN_TABLE
     Rule{62, Class::stop, Errc::config},                // SYNTAX_ERROR
     Rule{69, Class::row, Errc::data},                   // ARGUMENT_OUT_OF_BOUND
+    Rule{70, Class::row, Errc::data},                   // CANNOT_CONVERT_TYPE
     Rule{72, Class::row, Errc::data},                   // CANNOT_PARSE_NUMBER
+    Rule{74, Class::wait_in_doubt, Errc::io},           // CANNOT_READ_FROM_FILE_DESCRIPTOR
+    Rule{75, Class::wait_in_doubt, Errc::io},           // CANNOT_WRITE_TO_FILE_DESCRIPTOR: a full disk
+    Rule{76, Class::wait_in_doubt, Errc::io},           // CANNOT_OPEN_FILE
     Rule{81, Class::stop, Errc::not_found},             // UNKNOWN_DATABASE
+    Rule{82, Class::stop, Errc::conflict},              // DATABASE_ALREADY_EXISTS
     Rule{95, Class::wait_in_doubt, Errc::connection},   // CANNOT_READ_FROM_SOCKET
     Rule{96, Class::wait_in_doubt, Errc::connection},   // CANNOT_WRITE_TO_SOCKET
     Rule{115, Class::stop, Errc::unsupported},          // UNKNOWN_SETTING
@@ -63,6 +71,7 @@ constexpr std::array rules{
     Rule{286, Class::wait_in_doubt, Errc::connection},  // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
     Rule{291, Class::stop, Errc::permission},           // DATABASE_ACCESS_DENIED
     Rule{319, Class::wait_in_doubt, Errc::connection},  // UNKNOWN_STATUS_OF_INSERT
+    Rule{321, Class::row, Errc::data},                  // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
     Rule{349, Class::stop, Errc::schema},               // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
     Rule{376, Class::row, Errc::data},                  // CANNOT_PARSE_UUID
     Rule{394, Class::wait_in_doubt, Errc::conflict},    // QUERY_WAS_CANCELLED
@@ -74,6 +83,7 @@ constexpr std::array rules{
     Rule{469, Class::row, Errc::data},                  // VIOLATED_CONSTRAINT
     Rule{497, Class::stop, Errc::permission},           // ACCESS_DENIED
     Rule{516, Class::stop, Errc::authentication},       // AUTHENTICATION_FAILED
+    Rule{691, Class::row, Errc::data},                  // UNKNOWN_ELEMENT_OF_ENUM
     Rule{999, Class::wait_in_doubt, Errc::connection},  // KEEPER_EXCEPTION
 };
 static_assert(std::is_sorted(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.code < b.code; }));

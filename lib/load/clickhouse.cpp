@@ -51,8 +51,15 @@ class ClickHouseLoader final : public Loader {
     ch::InsertRequest request{plan_.quoted, plan_.insert_columns,
                               ch::insert_settings(server_, options_.settings, token, batch.rows), token};
     auto loaded = client_->insert(request, std::as_bytes(std::span<const char>(block_)));
-    if (loaded || loaded.error().in_doubt || !plan_.dependents) return loaded;
-    return settle_behind_views(batch, attempt, std::move(loaded).error());
+    if (loaded) {
+      planned_anew_ = false;
+      return {};
+    }
+    Error error = std::move(loaded).error();
+    if (error.in_doubt) return error;
+    if (tells_of_another_table(error) && !planned_anew_) return plan_anew(batch, std::move(error));
+    if (plan_.dependents) return settle_behind_views(batch, attempt, std::move(error));
+    return error;
   }
 
   Result<Landed> look(const Intent& intent, const RowBatch& batch, const Attempt& last) override {
@@ -76,6 +83,20 @@ class ClickHouseLoader final : public Loader {
   static Error definite(Error error) {
     error.in_doubt = false;
     if (error.recovery == Recovery::dead_letter) error.recovery = Recovery::halt;
+    return error;
+  }
+
+  // The table is not (any more) what it was when it was looked at.
+  static bool tells_of_another_table(const Error& error) {
+    return error.recovery == Recovery::halt && (error.code == Errc::schema || error.code == Errc::not_found);
+  }
+
+  // Looks at the table once more. If the rows fit into what is there now, the batch is worth another attempt.
+  Result<void> plan_anew(const RowBatch& batch, Error error) {
+    planned_anew_ = true;
+    auto prepared = prepare_table(*batch.schema);
+    if (!prepared) return definite(std::move(prepared).error());
+    error.recovery = Recovery::retry;
     return error;
   }
 
@@ -150,6 +171,7 @@ class ClickHouseLoader final : public Loader {
   ch::Server server_;
   ch::TablePlan plan_;
   std::string block_;
+  bool planned_anew_ = false;  // since the last success
 };
 
 Result<void> check_options(const ClickHouseOptions& options, const TargetOptions& target) {

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/try.h"
+#include "clickhouse/ddl.h"
 #include "clickhouse/native_block.h"
 #include "clickhouse/sql.h"
 #include "load/clickhouse_table.h"
@@ -35,7 +36,7 @@ class ClickHouseSession final : public ClickHouse {
     schema.schema = options_.database;
     schema.table = target.table;
     for (const ch::TargetColumn& column : table->columns) {
-      if (is_own(target, column.name)) continue;
+      if (is_own(target, column.name) || (!column.default_kind.empty() && column.default_kind != "DEFAULT")) continue;
       ColumnSpec spec{column.name, Kind::text, true, column.in_key, 0, 0, column.type};
       if (const auto type = ch::parse_type(column.type)) {
         spec.kind = type->kind;
@@ -51,8 +52,9 @@ class ClickHouseSession final : public ClickHouse {
 
   Result<void> read(const TargetOptions& target, const TableSchema& schema, bool current,
                     const std::function<Result<void>(const RowBatch&)>& sink) override {
-    const std::string quoted = ch::quote_name(options_.database, target.table);
-    PGCH_ASSIGN(const auto table, ch::describe_table(*client_, options_.database, target.table));
+    const std::string name = ch::target_table(target, schema);
+    const std::string quoted = ch::quote_name(options_.database, name);
+    PGCH_ASSIGN(const auto table, ch::describe_table(*client_, options_.database, name));
     if (!table) return halt(Errc::not_found, fmt::format("there is no table {} at ClickHouse", quoted));
     std::string select;
     std::vector<std::string> types;
