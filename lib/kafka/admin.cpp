@@ -157,7 +157,7 @@ class AdminClient final : public Admin {
     const auto deadline = context_.clock.now() + std::chrono::milliseconds(timeout_ms);
     while (context_.clock.now() < deadline && !context_.stop.stop_requested()) {
       PGCH_ASSIGN(const std::optional<std::int32_t> found, partitions(topic));
-      if (found.has_value() == present && (!present || *found > 0)) return {};
+      if (found.has_value() == present && (!present || (*found > 0 && watermarks(topic, *found)))) return {};
       context_.clock.sleep_until(context_.clock.now() + std::chrono::milliseconds(50), context_.stop);
     }
     return retry(Errc::timeout, "Kafka: topic " + topic + " is not settled yet");

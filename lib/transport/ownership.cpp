@@ -131,6 +131,10 @@ class CommitJournal final : public Journal {
       HandedOut* h = o != nullptr && o->epoch == place->epoch ? o->find(place->first) : nullptr;
       const bool open_already = h != nullptr && h->intended;
       if (h == nullptr || !ownership_->consumer || ((o->revoking || o->restart) && !open_already)) return revoked_error(intent.stream);
+      // Its commit says that everything before it is at the target: what was never begun can't be.
+      for (const HandedOut& before : o->out) {
+        if (before.first < h->first && !before.intended) return revoked_error(intent.stream);
+      }
       note = begin(*o, *h, intent);
       note.open = durable;
       partition = o->partition;

@@ -32,6 +32,13 @@ class KeptLog final : public Logger {
     return false;
   }
 
+  std::string all() {
+    const std::lock_guard lock(mutex_);
+    std::string out;
+    for (const std::string& line : lines_) out += line + "\n";
+    return out;
+  }
+
  private:
   std::mutex mutex_;
   std::vector<std::string> lines_;
