@@ -150,7 +150,7 @@ Result<int> check(Session& session) {
     };
     print(fmt::format("{{\"ok\":{},\"problems\":[{}],\"advice\":[{}],\"tables\":[{}]}}\n", found.problems.empty(), list(found.problems), list(found.advice), json));
   } else {
-    print(found.problems.empty() ? "\nEverything is there.\n" : fmt::format("\n{} things are missing.\n", found.problems.size()));
+    print(found.problems.empty() ? "\nEverything is there.\n" : fmt::format("\n{} missing.\n", found.problems.size() == 1 ? std::string("One thing is") : std::to_string(found.problems.size()) + " things are"));
   }
   return found.problems.empty() ? exit_done : exit_failed;
 }

@@ -25,7 +25,10 @@ KafkaOptions events_topic(const Session& session, const std::string& table) {
   of.name = table;
   of.topic = "pgch.generate." + table;
   KafkaOptions kafka = kafka_of(session.config, of);
-  if (!session.config.kafka.topic.empty()) kafka.topic = session.config.kafka.topic;
+  // [kafka] topic is the pipeline's; only a --topic typed here is meant for the events.
+  for (const ConfigOverride& one : session.overrides) {
+    if (one.name == "kafka.topic") kafka.topic = one.value;
+  }
   kafka.stream = "generate:" + table;
   if (session.config.kafka.group.empty()) kafka.group = "pgch-generate";
   return kafka;

@@ -73,7 +73,7 @@ int run_action(Program& program, Log& log, bool password_in_arguments) {
     log.write(LogLevel::warning, "A password on the command line can be seen by other users; better PG_PASSWORD, CH_PASSWORD, a password_file or ~/.pgpass");
   }
   Signals signals(log);
-  Session session{std::move(config), log, signals.stop(), program.flags.json, program.flags.quiet, variables};
+  Session session{std::move(config), log, signals.stop(), program.flags.json, program.flags.quiet, variables, program.flags.overrides};
   auto status = program.action(session);
   log.draw({});
   if (!status) return fail(&session, program.flags.json, status.error());
@@ -110,12 +110,13 @@ int main_of(int argc, char** argv) {
   }
   const auto known = verbs_of(app);
   if (arguments[0].rfind('-', 0) != 0 && std::find(known.begin(), known.end(), arguments[0]) == known.end()) return unknown_verb(known, arguments[0]);
+  const std::string verb = arguments[0].rfind('-', 0) == 0 ? "" : arguments[0] + " ";
   try {
     std::reverse(arguments.begin(), arguments.end());
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "pgch: " << error.what() << "\nSee: pgch " << (arguments.back().rfind('-', 0) == 0 ? "" : arguments.back() + " ") << "--help\n";
+    std::cerr << "pgch: " << error.what() << "\nSee: pgch " << verb << "--help\n";
     return exit_usage;
   }
   if (!program.action) return exit_usage;

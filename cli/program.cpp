@@ -23,7 +23,7 @@ void add_set(CLI::App* verb, Program& program) {
           },
           "Any setting, as name=value; may be repeated (pgch help settings)")
       ->type_name("NAME=VALUE")
-      ->take_all();
+      ->allow_extra_args(false);
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, con
               for (const std::string& one : all) program.flags.overrides.push_back({"table", one, "--table"});
             },
             "Table at PostgreSQL; may be repeated")
-        ->take_all();
+        ->allow_extra_args(false);
     setting(verb, program, "--target", "table.target", "Table at ClickHouse, if it has another name");
     setting(verb, program, "--flag-column", "table.flag_column", "Column that says whether a row was sent");
   }

@@ -31,6 +31,7 @@ struct Session {
   std::stop_source stop;
   bool json = false, quiet = false;
   std::map<std::string, std::string> environment;
+  std::vector<ConfigOverride> overrides;
   Context context() { return {log, system_clock(), stop.get_token()}; }
 };
 

@@ -70,7 +70,7 @@ Result<int> serve(Session& session, ServeOptions options, const std::vector<std:
 
 void add_query(CLI::App& app, Program& program) {
   Wants wants;
-  wants.target = true;
+  wants.target = wants.tables = true;  // a configuration's flags may stay as they are, from verb to verb
   CLI::App* command = add_verb(app, program, "query", "Run SQL on the target, embedded or over HTTP",
                                "  pgch query --to chdb://./warehouse \"SELECT count() FROM user_logins_current\"\n  pgch query \"SELECT 1\" --format JSONEachRow\n  pgch query - < report.sql\n", wants);
   struct Asked {
@@ -92,10 +92,12 @@ void add_serve(CLI::App& app, Program& program) {
     std::vector<std::string> users;
   };
   auto asked = std::make_shared<Asked>();
+  command->add_option_function<std::string>(
+      "--path", [&program](const std::string& path) { program.flags.overrides.push_back({"clickhouse.url", "chdb://" + path, "--path"}); }, "The engine's directory, like --to chdb://directory");
   command->add_option("--port", asked->options.port, "Port; 0: any free one")->capture_default_str();
   command->add_option("--host", asked->options.host, "Address to listen on")->capture_default_str();
   command->add_option("--threads", asked->options.threads, "Requests at the same time")->capture_default_str();
-  command->add_option("--user", asked->users, "A user; the password is in PGCH_SERVE_PASSWORD_<user>");
+  command->add_option("--user", asked->users, "A user; the password is in PGCH_SERVE_PASSWORD_<user>")->allow_extra_args(false);
   on_parsed(command, program, [asked](Session& session) { return serve(session, asked->options, asked->users); });
 }
 
