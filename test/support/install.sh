@@ -12,7 +12,7 @@ set -euo pipefail
 
 # libssl-dev: pkg-config asks for it on behalf of libpq.
 build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
-  liblz4-dev libzstd-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev)
+  liblz4-dev libzstd-dev zlib1g-dev libxxhash-dev libtomlplusplus-dev libcli11-dev)
 test=(catch2 python3 curl clang-format)
 
 missing=()
@@ -74,7 +74,8 @@ baseline() {
 [ $# -gt 0 ] || set -- all
 for set in "$@"; do
   case $set in build | all) need "${build[@]}" ;; esac
-  case $set in test | all) need "${test[@]}" ;; esac
+  # The JDBC check of `pgch serve` is one Java source file, run as it is.
+  case $set in test | all) need "${test[@]}" && need_tool javac openjdk-17-jdk-headless && need_tool mvn maven ;; esac
   case $set in postgres | servers | all) need postgresql-15 ;; esac
   case $set in kafka | servers | all) need kcat && need_java && need_tool mvn maven ;; esac
   case $set in chdb | servers | all) need_tool npm npm ;; esac
