@@ -46,7 +46,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 # A run that was killed could not stop its servers.
-if left=$(cat build/dev/servers 2>/dev/null) && [ -d "$left" ]; then "$support/down.sh" "$left"; fi
+if left=$(cat build/dev/servers 2>/dev/null) && [[ -d $left && $left == */pgch-test.?????? ]]; then "$support/down.sh" "$left" 8>&-; fi
 
 "$support/install.sh" all 8>&-
 say "Building (build/dev)"

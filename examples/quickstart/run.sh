@@ -9,6 +9,7 @@ set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/test/support/lib.sh"
 cd "$root"
+exec 2>&1 # one stream, so that everything stays in order in a pipe too
 
 kafka='' rows=100000 keep=''
 while [ $# -gt 0 ]; do
@@ -46,25 +47,28 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 what_next() {
-  local short=${work#"$PWD"/}
-  cat >&2 <<TEXT
+  local short=${work#"$root"/} library=''
+  # Elsewhere than where pgch looks by itself.
+  [ "$PGCH_LIBCHDB" = "${XDG_CACHE_HOME:-$HOME/.cache}/pgch/chdb/libchdb.so" ] || library="; export PGCH_LIBCHDB=$PGCH_LIBCHDB"
+  cat <<TEXT
 
 ==> Done: $rows rows and then 3 more went from PostgreSQL${kafka:+ through Kafka} into ClickHouse, once each, and both sides are equal.
 
 The data is in $short/pgch-data. Try:
-  export PGCH_LIBCHDB=$PGCH_LIBCHDB; cd $short
+  cd $short$library
   ../dev/cli/pgch query 'SELECT event_type, count() FROM user_logins_current GROUP BY event_type'
   ../dev/cli/pgch serve          # ClickHouse's HTTP interface on 127.0.0.1:8123, for any client
 TEXT
   if [ -n "$keep" ]; then
-    cat >&2 <<TEXT
+    cat <<TEXT
 The servers are still there. Insert into user_logins, and run again:
-  set -a; . $servers/env; . $work/env; set +a
-  psql "\$PGCH_TEST_PG"; ../dev/cli/pgch run --table user_logins
-To stop them: test/support/down.sh $servers
+  . $servers/env; . $work/env
+  psql "\$PGCH_TEST_PG"
+  ../dev/cli/pgch run --table user_logins
+To stop them: $support/down.sh $servers
 TEXT
   else
-    cat >&2 <<TEXT
+    cat <<TEXT
 With Kafka between:              examples/quickstart/run.sh --kafka
 With your own PostgreSQL:        build/dev/cli/pgch run --once --from postgresql://user@host/database --table NAME
 The systems S0 to S3, complete:  examples/s0 … examples/s3
@@ -73,7 +77,10 @@ TEXT
 }
 
 # A run that was killed, or kept its servers.
-if left=$(cat "$work/servers" 2>/dev/null) && [ -d "$left" ]; then "$support/down.sh" "$left" 8>&-; fi
+if left=$(cat "$work/servers" 2>/dev/null) && [[ -d $left && $left == */pgch-quickstart.?????? ]]; then
+  "$support/down.sh" "$left" 8>&-
+  rm -rf "$left"
+fi
 rm -rf "$work/pgch-data" "$work/pgch-state" "$work/servers" "$work/env"
 
 "$support/install.sh" build test postgres chdb ${kafka:+kafka} 8>&-
@@ -96,10 +103,17 @@ echo "$servers" >"$work/servers"
 . "$work/env"
 cd "$work"
 
+# Shows what it runs, as one would type it.
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
 pgch() {
-  printf '\n\033[1m$ pgch' >&2
-  printf ' %q' "$@" >&2
-  printf '\033[0m\n' >&2
+  local word line='$ pgch'
+  for word in "$@"; do
+    [[ $word == *"'"* ]] && word="\"$word\""
+    [[ $word == *[!a-zA-Z0-9_.:/=\"\'-]* && $word != \"* ]] && word="'$word'"
+    line+=" $word"
+  done
+  printf '\n%s%s%s\n' "$bold" "$line" "$plain"
   "$root/build/dev/cli/pgch" "$@" 8>&-
 }
 sql() { psql -X -q -v ON_ERROR_STOP=1 "$PGCH_TEST_PG" "$@"; }
@@ -117,5 +131,5 @@ say "Three more rows; just those move"
 sql -c "INSERT INTO user_logins (id, user_id, username, event_type, event_time, payload)
         SELECT max(id) + n, n, 'quickstart_' || n, 'login', now(), '{\"ip\": \"127.0.0.1\"}' FROM user_logins, generate_series(1, 3) n GROUP BY n"
 pgch run --once --table user_logins
-pgch query "SELECT id, username, event_type, event_time, payload FROM user_logins_current WHERE username LIKE 'quickstart_%' ORDER BY id" --format PrettyCompact
+pgch query "SELECT id, username, event_type, event_time, payload FROM user_logins_current WHERE startsWith(username, 'quickstart') ORDER BY id" --format PrettyCompact
 pgch verify --table user_logins
