@@ -161,4 +161,35 @@ NumericOutcome text_from_numeric(std::span<const std::byte> wire, std::vector<st
   return NumericOutcome::ok;
 }
 
+std::string text_from_decimal(std::span<const std::byte> value, unsigned scale) {
+  Limbs limbs;
+  std::memcpy(limbs.v.data(), value.data(), value.size() < sizeof limbs.v ? value.size() : sizeof limbs.v);
+  const bool minus = !value.empty() && (std::to_integer<unsigned>(value.back()) & 0x80U) != 0;
+  if (minus) {
+    // The sign reaches to the top of the 256 bits.
+    std::memset(reinterpret_cast<std::byte*>(limbs.v.data()) + value.size(), 0xFF, sizeof limbs.v - value.size());
+    limbs.negate();
+  }
+  std::string digits;  // least significant first
+  const auto divide = [&limbs] {
+    Wide rest = 0;
+    for (std::size_t i = limbs.v.size(); i-- > 0;) {
+      const Wide part = (rest << 64) | limbs.v[i];
+      limbs.v[i] = static_cast<std::uint64_t>(part / 10);
+      rest = part % 10;
+    }
+    return static_cast<char>('0' + static_cast<int>(rest));
+  };
+  while (digits.size() <= scale || limbs.v != std::array<std::uint64_t, 4>{}) {
+    if (digits.size() == scale && scale > 0) break;
+    digits += divide();
+  }
+  std::string fraction(digits.rbegin(), digits.rend());
+  if (scale == 0) return (minus ? "-" : "") + fraction;
+  std::string whole;
+  do whole += divide();
+  while (limbs.v != std::array<std::uint64_t, 4>{});
+  return (minus ? "-" : "") + std::string(whole.rbegin(), whole.rend()) + "." + fraction;
+}
+
 }  // namespace pgch::pg

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace pgch::pg {
@@ -24,5 +25,8 @@ NumericOutcome decimal_from_numeric(std::span<const std::byte> wire, unsigned pr
 
 /// Appends the text that PostgreSQL prints for it ("-0.50", "NaN", "Infinity").
 NumericOutcome text_from_numeric(std::span<const std::byte> wire, std::vector<std::byte>& out);
+
+/// The other way: a Decimal's bytes (4, 8, 16 or 32) as text with `scale` digits after the point.
+std::string text_from_decimal(std::span<const std::byte> value, unsigned scale);
 
 }  // namespace pgch::pg
