@@ -83,7 +83,7 @@ if left=$(cat "$work/servers" 2>/dev/null) && [[ -d $left && $left == */pgch-qui
 fi
 rm -rf "$work/pgch-data" "$work/pgch-state" "$work/servers" "$work/env"
 
-"$support/install.sh" build test postgres chdb ${kafka:+kafka} 8>&-
+"$support/install.sh" build postgres chdb ${kafka:+kafka} 8>&-
 say "Building (build/dev)"
 cmake --preset dev >build/dev.log 2>&1 || { cat build/dev.log >&2; die "cmake failed"; }
 NINJA_STATUS='[%f/%t] ' cmake --build --preset dev --target pgch_command 8>&-

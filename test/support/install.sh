@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install.sh [build|test|postgres|kafka|chdb|old|servers|all|baseline]…: installs what is missing and nothing else; quick
 # when nothing is.
-#   build     compiler and libraries        test      what the tests themselves need
+#   build     compiler and libraries        test      what only the tests need when they run
 #   postgres  PostgreSQL 15                 kafka     Java and Maven, kcat
 #   chdb      npm, to fetch the engine      old       ClickHouse 18.16
 #   servers   these four                    all       all of the above (the default)
@@ -12,8 +12,9 @@ set -euo pipefail
 
 # libssl-dev: pkg-config asks for it on behalf of libpq.
 build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
-  liblz4-dev libzstd-dev zlib1g-dev libxxhash-dev libtomlplusplus-dev libcli11-dev)
-test=(catch2 python3 curl clang-format)
+  liblz4-dev libzstd-dev zlib1g-dev libxxhash-dev libtomlplusplus-dev libcli11-dev
+  catch2 python3)
+test=(curl clang-format)
 
 missing=()
 need() {
