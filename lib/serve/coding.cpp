@@ -75,7 +75,8 @@ Coding coding_accepted(std::string_view accept_encoding) {
       const bool whole = (at == 0 || list[at - 1] == ' ' || list[at - 1] == ',') &&
                          (end == list.size() || list[end] == ' ' || list[end] == ',' || list[end] == ';');
       const std::string_view weight = std::string_view(list).substr(end, list.find(',', end) - end);
-      const bool refused = weight.find("q=0") != std::string_view::npos && weight.find("q=0.") == std::string_view::npos;
+      const bool refused =
+          weight.find("q=0") != std::string_view::npos && weight.find("q=0.") == std::string_view::npos;
       if (whole && !refused) return known.coding;
     }
   }
@@ -91,24 +92,36 @@ std::string_view name_of(Coding coding) noexcept {
 
 std::unique_ptr<Decoder> make_decoder(Coding coding) {
   switch (coding) {
-    case Coding::gzip: return make_zlib_decoder(true);
-    case Coding::deflate: return make_zlib_decoder(false);
-    case Coding::zstd: return make_zstd_decoder();
-    case Coding::lz4: return make_lz4_decoder();
-    case Coding::frames: return std::make_unique<FramesDecoder>();
-    case Coding::none: break;
+    case Coding::gzip:
+      return make_zlib_decoder(true);
+    case Coding::deflate:
+      return make_zlib_decoder(false);
+    case Coding::zstd:
+      return make_zstd_decoder();
+    case Coding::lz4:
+      return make_lz4_decoder();
+    case Coding::frames:
+      return std::make_unique<FramesDecoder>();
+    case Coding::none:
+      break;
   }
   return nullptr;
 }
 
 std::unique_ptr<Encoder> make_encoder(Coding coding) {
   switch (coding) {
-    case Coding::gzip: return make_zlib_encoder(true);
-    case Coding::deflate: return make_zlib_encoder(false);
-    case Coding::zstd: return make_zstd_encoder();
-    case Coding::lz4: return make_lz4_encoder();
-    case Coding::frames: return std::make_unique<FramesEncoder>();
-    case Coding::none: break;
+    case Coding::gzip:
+      return make_zlib_encoder(true);
+    case Coding::deflate:
+      return make_zlib_encoder(false);
+    case Coding::zstd:
+      return make_zstd_encoder();
+    case Coding::lz4:
+      return make_lz4_encoder();
+    case Coding::frames:
+      return std::make_unique<FramesEncoder>();
+    case Coding::none:
+      break;
   }
   return nullptr;
 }

@@ -111,7 +111,8 @@ class Lz4Decoder final : public Decoder {
       const std::size_t size = out.size();
       out.resize(size + grow_bytes);
       std::size_t produced = grow_bytes, consumed = in.size();
-      left_ = context_ ? LZ4F_decompress(context_.get(), out.data() + size, &produced, in.data(), &consumed, nullptr) : 1;
+      left_ =
+          context_ ? LZ4F_decompress(context_.get(), out.data() + size, &produced, in.data(), &consumed, nullptr) : 1;
       if (!context_ || LZ4F_isError(left_) != 0) {
         out.resize(size);
         left_ = 1;
@@ -142,7 +143,8 @@ class ZlibEncoder final : public Encoder {
   ZlibEncoder& operator=(const ZlibEncoder&) = delete;
   ~ZlibEncoder() override { deflateEnd(&stream_); }
   void encode(std::string_view in, std::string& out) override {
-    for (; !in.empty(); in.remove_prefix(std::min(in.size(), in_bytes_max))) step(in.substr(0, in_bytes_max), Z_NO_FLUSH, out);
+    for (; !in.empty(); in.remove_prefix(std::min(in.size(), in_bytes_max)))
+      step(in.substr(0, in_bytes_max), Z_NO_FLUSH, out);
   }
   void finish(std::string& out) override { step({}, Z_FINISH, out); }
 
@@ -206,7 +208,8 @@ class Lz4Encoder final : public Encoder {
   void begin(std::string& out) {
     if (begun_) return;
     begun_ = true;
-    append(out, LZ4F_HEADER_SIZE_MAX, [&](char* at, std::size_t size) { return LZ4F_compressBegin(context_.get(), at, size, nullptr); });
+    append(out, LZ4F_HEADER_SIZE_MAX,
+           [&](char* at, std::size_t size) { return LZ4F_compressBegin(context_.get(), at, size, nullptr); });
   }
   template <class F>
   void grow(std::string& out, std::size_t room, const F& put) {

@@ -19,8 +19,8 @@ namespace pgch::serve {
 namespace {
 
 constexpr std::size_t buffer_bytes = 512U << 10;
-constexpr int slice_ms = 200;         // how soon a stop is seen by who waits for bytes
-constexpr int drain_ms = 3000;        // after a stop, and for lingering
+constexpr int slice_ms = 200;   // how soon a stop is seen by who waits for bytes
+constexpr int drain_ms = 3000;  // after a stop, and for lingering
 constexpr int write_timeout_ms = 60'000;
 
 std::string text_of(int error) { return std::error_code(error, std::generic_category()).message(); }
@@ -95,7 +95,8 @@ Result<Listening> listen_on(const std::string& host, std::uint16_t port) {
   Descriptor fd(::socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   if (fd.get() >= 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (fd.get() < 0 || ::bind(fd.get(), addresses->ai_addr, addresses->ai_addrlen) != 0 || ::listen(fd.get(), 256) != 0) {
+  if (fd.get() < 0 || ::bind(fd.get(), addresses->ai_addr, addresses->ai_addrlen) != 0 ||
+      ::listen(fd.get(), 256) != 0) {
     const int error = errno;
     const std::string where = host + ":" + std::to_string(port);
     if (error == EADDRINUSE) {

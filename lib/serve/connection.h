@@ -49,7 +49,8 @@ class Connection {
   bool gone() const noexcept;
   // From any thread: no more is read, and who waits for bytes sees the end of them.
   void cut() noexcept;
-  // Tells the client that nothing more comes, and reads what it still sends, so that it sees the answer and not a reset.
+  // Tells the client that nothing more comes, and reads what it still sends, so that it sees the answer and not a
+  // reset.
   void linger();
 
  private:

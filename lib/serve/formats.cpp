@@ -10,15 +10,21 @@ namespace pgch::serve {
 namespace {
 
 const std::unordered_set<std::string_view>& bases() {
-  static const std::unordered_set<std::string_view> names = {
-      "tabseparated", "tsv", "tabseparatedraw", "tsvraw", "raw", "csv", "rowbinary", "jsoncompacteachrow",
-      "jsoncompactstringseachrow"};
+  static const std::unordered_set<std::string_view> names = {"tabseparated",
+                                                             "tsv",
+                                                             "tabseparatedraw",
+                                                             "tsvraw",
+                                                             "raw",
+                                                             "csv",
+                                                             "rowbinary",
+                                                             "jsoncompacteachrow",
+                                                             "jsoncompactstringseachrow"};
   return names;
 }
 const std::unordered_set<std::string_view>& headless() {
   static const std::unordered_set<std::string_view> names = {
-      "native", "jsoneachrow", "jsonlines", "ndjson", "jsonstringseachrow", "tskv", "lineasstring", "msgpack", "null",
-      "rawblob"};
+      "native", "jsoneachrow",  "jsonlines", "ndjson", "jsonstringseachrow",
+      "tskv",   "lineasstring", "msgpack",   "null",   "rawblob"};
   return names;
 }
 

@@ -1,4 +1,5 @@
-// Sessions that live over several requests (session_id=…): temporary tables, SET and USE stay. One request at a time each.
+// Sessions that live over several requests (session_id=…): temporary tables, SET and USE stay. One request at a time
+// each.
 #pragma once
 
 #include <chrono>

@@ -106,13 +106,26 @@ std::string unquote(std::string_view token) {
     if (c == '\\' && i + 1 < token.size()) {
       c = token[++i];
       switch (c) {
-        case 'n': c = '\n'; break;
-        case 't': c = '\t'; break;
-        case 'r': c = '\r'; break;
-        case '0': c = '\0'; break;
-        case 'b': c = '\b'; break;
-        case 'f': c = '\f'; break;
-        default: break;
+        case 'n':
+          c = '\n';
+          break;
+        case 't':
+          c = '\t';
+          break;
+        case 'r':
+          c = '\r';
+          break;
+        case '0':
+          c = '\0';
+          break;
+        case 'b':
+          c = '\b';
+          break;
+        case 'f':
+          c = '\f';
+          break;
+        default:
+          break;
       }
     }
     out += c;

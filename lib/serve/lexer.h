@@ -11,12 +11,12 @@ namespace pgch::serve {
 struct Token {
   enum class Kind : std::uint8_t {
     end,
-    word,       // identifier or keyword
-    quoted,     // "identifier" or `identifier`
-    string,     // 'text' or $tag$text$tag$
+    word,    // identifier or keyword
+    quoted,  // "identifier" or `identifier`
+    string,  // 'text' or $tag$text$tag$
     number,
-    symbol,     // any other character, one at a time
-    cut,        // a string, a quoted identifier or a comment without its end
+    symbol,  // any other character, one at a time
+    cut,     // a string, a quoted identifier or a comment without its end
   };
   Kind kind = Kind::end;
   std::size_t begin = 0, end = 0;  // byte range in the text

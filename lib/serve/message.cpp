@@ -214,11 +214,14 @@ Result<void> Body::more() {
     connection_->write("HTTP/1.1 100 Continue\r\n\r\n");
   }
   switch (connection_->fill(body_timeout_ms)) {
-    case Connection::Fill::more: return {};
+    case Connection::Fill::more:
+      return {};
     case Connection::Fill::timeout:
       return halt(Errc::timeout, "no more of the request's body came for a minute", "408");
-    case Connection::Fill::stopped: return halt(Errc::stopped, "the server is being stopped", "503");
-    case Connection::Fill::end: break;
+    case Connection::Fill::stopped:
+      return halt(Errc::stopped, "the server is being stopped", "503");
+    case Connection::Fill::end:
+      break;
   }
   return halt(Errc::connection, "the connection ended before the request's body did", "400");
 }
@@ -265,8 +268,8 @@ Result<std::string_view> Body::next() {
   if (!done_ && connection_->available().empty()) PGCH_TRY(more());
   broken_ = false;
   if (done_) return std::string_view();
-  const std::string_view piece = connection_->available().substr(0, static_cast<std::size_t>(
-      std::min<std::uint64_t>(length_, connection_->available().size())));
+  const std::string_view piece = connection_->available().substr(
+      0, static_cast<std::size_t>(std::min<std::uint64_t>(length_, connection_->available().size())));
   connection_->consume(piece.size());
   length_ -= piece.size();
   taken_ += piece.size();

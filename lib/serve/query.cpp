@@ -14,10 +14,9 @@ namespace {
 
 // Parameters of the URL that are no settings.
 constexpr std::array<std::string_view, 18> own_parameters = {
-    "query",           "user",     "password",          "database",      "query_id",  "session_id",
-    "session_timeout", "compress", "decompress",        "session_check", "stacktrace", "default_format",
-    "buffer_size",     "role",     "wait_end_of_query", "quota_key",     "close_session",
-    "client_protocol_version"};
+    "query",           "user",     "password",          "database",      "query_id",      "session_id",
+    "session_timeout", "compress", "decompress",        "session_check", "stacktrace",    "default_format",
+    "buffer_size",     "role",     "wait_end_of_query", "quota_key",     "close_session", "client_protocol_version"};
 
 constexpr std::size_t statement_bytes_max = 16U << 20;
 constexpr std::size_t held_bytes = 1U << 20;
@@ -135,8 +134,8 @@ bool Query::open_source() {
   return true;
 }
 
-// The statement is what `query` says followed by the body, with a line break between them; of an INSERT only as much of it
-// is read as is needed to see where its rows begin.
+// The statement is what `query` says followed by the body, with a line break between them; of an INSERT only as much of
+// it is read as is needed to see where its rows begin.
 bool Query::read_statement() {
   const std::string* in_url = request_.parameter("query");
   if (in_url == nullptr) in_url = request_.parameter("param_query");
@@ -201,14 +200,16 @@ bool Query::allowed() {
   const bool reads = request_.method == "GET" || request_.method == "HEAD";
   if (statement_.kind == Statement::Kind::empty) return fail(exception(syntax_error, "Empty query"));
   if (statement_.several) {
-    return fail(exception(syntax_error, "Syntax error (Multi-statements are not allowed): send one statement a request"));
+    return fail(
+        exception(syntax_error, "Syntax error (Multi-statements are not allowed): send one statement a request"));
   }
   if (statement_.file_clause) {
     return fail(exception(not_implemented, "INTO OUTFILE and FROM INFILE are not allowed over HTTP"));
   }
   if (reads && statement_.writes) {
-    return fail(exception(readonly, "Cannot execute query in readonly mode. For queries over HTTP, method GET implies "
-                                    "readonly. You should use method POST for modifying queries."));
+    return fail(exception(readonly,
+                          "Cannot execute query in readonly mode. For queries over HTTP, method GET implies "
+                          "readonly. You should use method POST for modifying queries."));
   }
   return true;
 }
@@ -294,13 +295,12 @@ void Query::restore() {
 }
 
 std::string Query::default_format() const {
-  if (const std::string* named = request_.parameter("default_format"); named != nullptr && !named->empty()) return *named;
+  if (const std::string* named = request_.parameter("default_format"); named != nullptr && !named->empty())
+    return *named;
   if (const std::string_view named = request_.header("x-clickhouse-format"); !named.empty()) return std::string(named);
   return statement_.keyword == "INSERT" ? "Values" : "TabSeparated";
 }
-std::string Query::output_format() const {
-  return statement_.format.empty() ? default_format() : statement_.format;
-}
+std::string Query::output_format() const { return statement_.format.empty() ? default_format() : statement_.format; }
 
 void Query::execute() {
   if (statement_.kind == Statement::Kind::insert_data) return insert();

@@ -39,7 +39,8 @@ class Query {
 
   std::string output_format() const;
   std::string default_format() const;
-  void summary(std::uint64_t rows_read, std::uint64_t bytes_read, std::uint64_t rows_written, std::uint64_t bytes_written);
+  void summary(std::uint64_t rows_read, std::uint64_t bytes_read, std::uint64_t rows_written,
+               std::uint64_t bytes_written);
   bool fail(const Exception& exception);
   bool fail_body(const Error& error);
   bool fail_engine(const std::string& text, const Error& error);

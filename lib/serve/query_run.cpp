@@ -135,7 +135,8 @@ void Query::insert() {
   reply_.finish();
 }
 
-// KILL QUERY by query id, which the engine knows as log_comment only. With SYNC it returns when none of them runs any more.
+// KILL QUERY by query id, which the engine knows as log_comment only. With SYNC it returns when none of them runs any
+// more.
 void Query::kill(const Kill& what) {
   const auto killed = service_.running_.kill(what.query_ids, what.test);
   if (!killed.empty() && !what.test) {

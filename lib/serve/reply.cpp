@@ -50,7 +50,8 @@ std::string Reply::head(int status) const {
   out += reason_of(status);
   out += "\r\n";
   for (const auto& [name, value] : headers_) out += name + ": " + value + "\r\n";
-  out += options_.keep_alive ? "Connection: Keep-Alive\r\nKeep-Alive: timeout=30, max=9999\r\n" : "Connection: Close\r\n";
+  out +=
+      options_.keep_alive ? "Connection: Keep-Alive\r\nKeep-Alive: timeout=30, max=9999\r\n" : "Connection: Close\r\n";
   return out;
 }
 

@@ -1,5 +1,6 @@
-// The answer to one request. It is held back until it is certain, or has grown too large to hold; what goes wrong before that
-// changes the HTTP status, what goes wrong later breaks the answer off so that no client can take it for whole.
+// The answer to one request. It is held back until it is certain, or has grown too large to hold; what goes wrong
+// before that changes the HTTP status, what goes wrong later breaks the answer off so that no client can take it for
+// whole.
 #pragma once
 
 #include <memory>

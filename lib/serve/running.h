@@ -53,8 +53,8 @@ class Running {
   Ticket begin(std::string query_id, std::string user, std::string sql, Connection& connection);
   // Marks as cancelled, and cuts their connections so that none waits for bytes any longer.
   std::vector<Killed> kill(const std::vector<std::string>& query_ids, bool test);
-  // Ids that were killed for good before they were ever seen: the request may still lie in a socket. An INSERT with such
-  // an id is refused, so that after KILL … SYNC nothing of it can appear.
+  // Ids that were killed for good before they were ever seen: the request may still lie in a socket. An INSERT with
+  // such an id is refused, so that after KILL … SYNC nothing of it can appear.
   bool buried(const std::string& query_id);
   bool any_of(const std::vector<std::string>& query_ids);
   // Waits until one entry ended, or a moment.

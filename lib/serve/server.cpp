@@ -141,8 +141,9 @@ class HttpServer final : public Server {
 
 Result<std::unique_ptr<Server>> make_server(ServeOptions options, const Context& context) {
   if (options.users.empty() && !serve::is_loopback(options.host)) {
-    return halt(Errc::config, "serving on " + (options.host.empty() ? "all addresses" : options.host) +
-                                  " needs at least one user with a password; without users only 127.0.0.1 and ::1 are served");
+    return halt(Errc::config,
+                "serving on " + (options.host.empty() ? "all addresses" : options.host) +
+                    " needs at least one user with a password; without users only 127.0.0.1 and ::1 are served");
   }
   for (const auto& [name, password] : options.users) {
     if (name.empty() || (password.empty() && !serve::is_loopback(options.host))) {

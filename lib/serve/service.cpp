@@ -54,7 +54,8 @@ Result<void> Service::learn() {
     const std::string_view name = rows.text();
     content_types_[lower(name)] = rows.text();
   }
-  if (!rows.ok() || !reader.ok()) return halt(Errc::internal, "the embedded engine described its formats in an unknown way");
+  if (!rows.ok() || !reader.ok())
+    return halt(Errc::internal, "the embedded engine described its formats in an unknown way");
   return {};
 }
 

@@ -9,6 +9,8 @@ namespace {
 
 using Kind = Token::Kind;
 
+constexpr std::string_view settings_word = "SETTINGS";
+
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) noexcept {
   for (const std::string_view w : words) {
     if (is_word(word, w)) return true;
@@ -60,12 +62,16 @@ std::optional<std::size_t> settings_end(std::string_view text, std::size_t at, b
     if (name.kind != Kind::word || lexer.text_of(equals) != "=" || cut) return std::nullopt;
     end = value.end;
     Lexer ahead = lexer;
-    if (ahead.text_of(ahead.next()) != ",") return end;
+    const Token comma = ahead.next();
+    cut = comma.kind == Kind::end;
+    if (cut) return end;
+    if (ahead.text_of(comma) != ",") return end;
     lexer = ahead;
   }
 }
 
-// Data begin after the blanks of the line and its end, or where the text goes on in the same line: as ClickHouse does it.
+// Data begin after the blanks of the line and its end, or where the text goes on in the same line: as ClickHouse does
+// it.
 std::size_t data_start(std::string_view text, std::size_t at) noexcept {
   while (at < text.size() && (text[at] == ' ' || text[at] == '\t' || text[at] == '\f')) ++at;
   if (at < text.size() && text[at] == '\r') ++at;
@@ -110,14 +116,19 @@ void analyse_insert(std::string_view text, bool at_end, std::size_t at, Statemen
       out.sql = text.substr(0, sql_end);
       out.data = name.end;
       Lexer ahead(text, name.end);
-      if (const Token settings = ahead.next(); is_word(ahead.text_of(settings), "SETTINGS")) {
+      const Token settings = ahead.next();
+      const std::string_view word_after = ahead.text_of(settings);
+      if (!at_end && settings.end == text.size() && is_word(word_after, settings_word.substr(0, word_after.size()))) {
+        return undecided();
+      }
+      if (is_word(word_after, settings_word)) {
         bool cut = false;
-        if (const auto end = settings_end(text, settings.end, cut)) {
+        const auto end = settings_end(text, settings.end, cut);
+        if (cut && !at_end) return undecided();
+        if (end) {
           out.sql += ' ';
           out.sql += text.substr(settings.begin, *end - settings.begin);
           out.data = *end;
-        } else if (cut && !at_end) {
-          return undecided();
         }
       }
       out.data = data_start(text, out.data);
@@ -186,8 +197,8 @@ Statement analyse(std::string_view text, bool at_end) {
     return out;
   }
   if (first.kind == Kind::word) out.keyword = upper(lexer.text_of(first));
-  out.writes = !is_one_of(out.keyword, {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "FROM", "SET",
-                                        "USE", "CHECK", ""});
+  out.writes = !is_one_of(out.keyword, {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "FROM",
+                                        "SET", "USE", "CHECK", ""});
   if (out.keyword == "INSERT") {
     analyse_insert(text, at_end, first.end, out);
     if (out.kind != Statement::Kind::other) return out;
