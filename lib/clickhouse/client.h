@@ -39,6 +39,8 @@ class Client {
   virtual Result<void> insert(const InsertRequest& request, std::span<const std::byte> block) = 0;
   // No insert with one of these ids runs when this returns.
   virtual Result<void> end_queries(const std::vector<std::string>& ids) = 0;
+  // Whether a request can still be on its way when its sender has given up.
+  virtual bool remote() const noexcept = 0;
   // From now on names without a database mean this one; it has to exist.
   virtual Result<void> use(const std::string& database) = 0;
 };

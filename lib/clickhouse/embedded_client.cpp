@@ -47,6 +47,8 @@ class EmbeddedClient final : public Client {
   // Inserts live in this process and on this session: whatever was under way ended with the process or the call.
   Result<void> end_queries(const std::vector<std::string>&) override { return {}; }
 
+  bool remote() const noexcept override { return false; }
+
   Result<void> use(const std::string& database) override {
     PGCH_ASSIGN([[maybe_unused]] QueryOutput out, session_->query("USE " + quote_name(database), "TSV"));
     return {};
@@ -73,6 +75,8 @@ std::string settings_clause(const Settings& settings) {
 Result<std::unique_ptr<Client>> make_embedded_client(const ClickHouseOptions& options, const std::string& path) {
   PGCH_ASSIGN(auto engine, open_engine({path, options.library}));
   PGCH_ASSIGN(auto session, engine->connect());
+  // The parser's own limit cannot be raised by the statement that it is about to parse.
+  PGCH_ASSIGN([[maybe_unused]] const QueryOutput set, session->query("SET max_query_size = 1073741824", "TSV"));
   return std::unique_ptr<Client>(std::make_unique<EmbeddedClient>(std::move(engine), std::move(session)));
 }
 

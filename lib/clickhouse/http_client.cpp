@@ -86,6 +86,8 @@ class HttpClient final : public Client {
     }
   }
 
+  bool remote() const noexcept override { return true; }
+
   Result<void> use(const std::string& database) override {
     database_ = database;
     return {};

@@ -13,6 +13,8 @@ namespace {
 __extension__ using Wide = __int128;
 __extension__ using WideUnsigned = unsigned __int128;
 
+constexpr std::size_t condition_bytes_max = 1U << 20;
+
 template <class T>
 T get(std::span<const std::byte> value) noexcept {
   T v{};
@@ -112,7 +114,7 @@ bool can_be_literal(const ColumnSpec& wire) noexcept {
 }
 
 std::optional<std::string> key_condition(const TablePlan& plan, const std::vector<const Column*>& key,
-                                         std::size_t first, std::size_t last) {
+                                         std::size_t first, std::size_t& last) {
   const bool one = plan.key.size() == 1;
   std::string out = one ? "" : "(";
   for (std::size_t k = 0; k < plan.key.size(); ++k) {
@@ -130,6 +132,7 @@ std::optional<std::string> key_condition(const TablePlan& plan, const std::vecto
       out += literal(wire, key[k]->at(r, width_of(layout_of(wire))));
     }
     if (!one) out += ')';
+    if (out.size() >= condition_bytes_max) last = r + 1;
   }
   return out + ")";
 }

@@ -170,9 +170,9 @@ Result<Landed> by_key(Client& client, const TablePlan& plan, const TargetOptions
   const RowBatch keys = distinct_keys(wanted, read);
   std::vector<const Column*> key_values;
   for (const std::size_t c : read.key_columns) key_values.push_back(&keys.columns[c]);
-  for (std::size_t first = 0; first < keys.rows; first += keys_in_query) {
-    const auto condition =
-        key_condition(plan, key_values, first, std::min<std::size_t>(keys.rows, first + keys_in_query));
+  for (std::size_t first = 0, last = 0; first < keys.rows; first = last) {
+    last = std::min<std::size_t>(keys.rows, first + keys_in_query);
+    const auto condition = key_condition(plan, key_values, first, last);
     if (!condition) return halt(Errc::unsupported, "the key of " + plan.quoted + " can't be looked up");
     BlockReader reader(read.schema, read.types);
     const auto take = [&](const RowBatch& found) -> Result<void> {

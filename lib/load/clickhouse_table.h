@@ -56,10 +56,10 @@ Result<TablePlan> plan_table(const std::string& database, const TargetOptions& t
 
 // "column" or "CAST(column AS type)": what a SELECT has to say so that the value comes in the wire's type.
 std::string read_back(const ColumnPlan& column);
-// A condition "key IN (…)" for the given rows of wire-form columns (one for each of plan.key); nullopt if a key's type
-// can't be written as a literal.
+// A condition "key IN (…)" for the rows first … last-1 of wire-form columns (one for each of plan.key); `last` is
+// lowered when it would become too long. nullopt if a key's type can't be written as a literal.
 std::optional<std::string> key_condition(const TablePlan& plan, const std::vector<const Column*>& key,
-                                         std::size_t first, std::size_t last);
+                                         std::size_t first, std::size_t& last);
 bool can_be_literal(const ColumnSpec& wire) noexcept;
 
 }  // namespace pgch::ch

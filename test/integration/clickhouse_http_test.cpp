@@ -292,3 +292,33 @@ TEST_CASE("a request to stop ends a request under way", "[clickhouse]") {
   CHECK(e.code == Errc::stopped);
   CHECK(e.in_doubt);
 }
+
+TEST_CASE("an insert that starts late, after it was looked for, is found by the second look", "[clickhouse]") {
+  std::atomic<int> looks = 0;
+  ScriptedServer server([&](int socket, const std::string& request) {
+    if (ScriptedServer::answer_questions(socket, request)) return;
+    if (request.find("KILL QUERY") != std::string::npos) return ScriptedServer::answer(socket, "200 OK", "", "");
+    if (request.find("system.processes") != std::string::npos)
+      return ScriptedServer::answer(socket, "200 OK", "", "0\n");
+    std::string block;
+    if (++looks == 2) {  // one row: key 0, version 1
+      put_varint(block, 2);
+      put_varint(block, 1);
+      put_text(block, "id");
+      put_text(block, "Int32");
+      put_little(block, std::int32_t{0});
+      put_text(block, "_version");
+      put_text(block, "UInt64");
+      put_little(block, std::uint64_t{1});
+    }
+    ScriptedServer::answer(socket, "200 OK", "", block);
+  });
+  ClickHouseOptions options;
+  options.url = server.url();
+  const auto loader = ok(make_clickhouse(options, {}));
+  ok(loader->open(context()));
+  const auto schema = people();
+  ok(loader->prepare(*schema));
+  CHECK(ok(loader->look(intent(1, {1}), crowd(schema, 1), attempt(1, 1))).missing.empty());
+  CHECK(looks == 2);
+}

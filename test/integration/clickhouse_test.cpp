@@ -362,3 +362,16 @@ TEST_CASE("a key that can't be looked up, or none at all, is said to be so", "[c
   const auto by_float = table("by_float", {column("x", Kind::float64)}, {"x"});
   CHECK_FALSE(ok(engine.loader()->prepare(*by_float)).can_look);
 }
+
+TEST_CASE("look finds rows by long keys, each larger than a parser's default limit", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = table("long_keys", {column("k", Kind::bytes), column("v", Kind::int32)}, {"k"});
+  Rows rows(schema);
+  for (std::int32_t i = 0; i < 8; ++i) rows.text(std::string(600'000, '\'') + std::to_string(i)).value(i);
+  const RowBatch batch = rows.take();
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  const std::vector<std::uint32_t> some{1, 6};
+  ok(loader->load(select_rows(batch, some), attempt(1, 1)));
+  CHECK(ok(loader->look(intent(1, {1}), batch, attempt(1, 1))).missing == std::vector<std::uint32_t>{0, 2, 3, 4, 5, 7});
+}
