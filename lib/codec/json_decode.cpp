@@ -179,6 +179,7 @@ class JsonRowDecoder::Impl {
     switch (type) {
       case ondemand::json_type::string: {
         if (target.spec->kind == Kind::json && options_.json_as_object) return read_raw(value, index, column);
+        if (target.layout == Layout::varlen && target.spec->kind != Kind::bytes) return read_string(value, target, column);
         std::string_view text;
         if (const auto code = value.get_string().get(text)) return fail(code);
         fault = append_from_string(target, text, column);
@@ -196,6 +197,16 @@ class JsonRowDecoder::Impl {
       case ondemand::json_type::array: return read_raw(value, index, column);
     }
     return fault == ValueFault::none || fail(sentence_of(*target.spec, fault));
+  }
+
+  // Straight into the column. simdjson 3.0 would let half a surrogate pair through.
+  bool read_string(ondemand::value value, const TargetColumn& target, Column& column) {
+    const std::string_view token = value.raw_json_token();
+    if (column.data.size() + token.size() > std::numeric_limits<std::uint32_t>::max()) return fail(sentence_of(*target.spec, ValueFault::full));
+    if (!append_unescaped(column.data, token.data() + 1, token.size())) return fail(sentence_of(*target.spec, ValueFault::form));
+    column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+    if (target.spec->nullable) column.nulls.push_back(0);
+    return true;
   }
 
   bool read_raw(ondemand::value value, std::size_t index, Column& column) {

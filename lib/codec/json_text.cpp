@@ -40,6 +40,74 @@ void append_escape(std::string& out, unsigned char c) {
   }
 }
 
+int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Four hexadecimal digits, or -1.
+int code_unit(const char* p) noexcept {
+  int unit = 0;
+  for (int i = 0; i < 4; ++i) {
+    const int digit = hex_value(p[i]);
+    if (digit < 0) return -1;
+    unit = unit * 16 + digit;
+  }
+  return unit;
+}
+
+char* put_utf8(char* out, std::uint32_t c) noexcept {
+  const auto tail = [](std::uint32_t bits) { return static_cast<char>(0x80U | (bits & 0x3FU)); };
+  if (c < 0x80) {
+    *out++ = static_cast<char>(c);
+  } else if (c < 0x800) {
+    *out++ = static_cast<char>(0xC0U | (c >> 6U));
+    *out++ = tail(c);
+  } else if (c < 0x10000) {
+    *out++ = static_cast<char>(0xE0U | (c >> 12U));
+    *out++ = tail(c >> 6U);
+    *out++ = tail(c);
+  } else {
+    *out++ = static_cast<char>(0xF0U | (c >> 18U));
+    *out++ = tail(c >> 12U);
+    *out++ = tail(c >> 6U);
+    *out++ = tail(c);
+  }
+  return out;
+}
+
+// \uXXXX, and its second half if it is the first of a pair; `p` is at the backslash. Shorter out than in.
+bool take_unicode(const char*& p, char*& out) noexcept {
+  const int first = code_unit(p + 2);
+  if (first < 0 || (first >= 0xDC00 && first <= 0xDFFF)) return false;
+  p += 6;
+  auto c = static_cast<std::uint32_t>(first);
+  if (first >= 0xD800 && first <= 0xDBFF) {
+    if (p[0] != '\\' || p[1] != 'u') return false;
+    const int second = code_unit(p + 2);
+    if (second < 0xDC00 || second > 0xDFFF) return false;
+    p += 6;
+    c = 0x10000U + ((c - 0xD800U) << 10U) + (static_cast<std::uint32_t>(second) - 0xDC00U);
+  }
+  out = put_utf8(out, c);
+  return true;
+}
+
+char simple_escape(char c) noexcept {
+  switch (c) {
+    case '"':
+    case '\\':
+    case '/': return c;
+    case 'n': return '\n';
+    case 't': return '\t';
+    case 'r': return '\r';
+    case 'b': return '\b';
+    case 'f': return '\f';
+    default: return 0;
+  }
+}
+
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 // A pushdown check of the grammar, without recursion.
@@ -157,6 +225,34 @@ bool append_json_string(std::string& out, std::string_view text) {
   out.append(text, begin, std::string_view::npos);
   out += '"';
   return (seen & high_bits) == 0 || is_utf8(text);
+}
+
+bool append_unescaped(std::vector<std::byte>& out, const char* at, std::size_t size) {
+  const std::size_t begin = out.size();
+  out.resize(begin + size + 8);  // copied eight at a time, which may go beyond the end
+  char* const start = reinterpret_cast<char*>(out.data()) + begin;
+  char* to = start;
+  while (true) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, 8);
+    std::memcpy(to, at, 8);
+    const std::uint64_t special = zero_bytes(word ^ every_byte('"')) | zero_bytes(word ^ every_byte('\\'));
+    const auto plain = static_cast<std::size_t>(special == 0 ? 8 : __builtin_ctzll(special) / 8);
+    at += plain;
+    to += plain;
+    if (special == 0) continue;
+    if (*at == '"') break;
+    if (at[1] == 'u') {
+      if (!take_unicode(at, to)) return false;
+    } else {
+      const char c = simple_escape(at[1]);
+      if (c == 0) return false;
+      *to++ = c;
+      at += 2;
+    }
+  }
+  out.resize(begin + static_cast<std::size_t>(to - start));
+  return true;
 }
 
 JsonFault check_json(std::string_view text, std::size_t depth_max) { return Checker(text, depth_max).run(); }

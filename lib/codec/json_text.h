@@ -4,11 +4,17 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pgch::codec {
 
 /// Appends a quoted, escaped string; false if `text` is not UTF-8.
 bool append_json_string(std::string& out, std::string_view text);
+
+/// Appends the content of a string that begins at `at`, behind its opening quote. Whoever calls has made sure that it is
+/// closed, is UTF-8, has no control characters, ends within `size` bytes, and that 8 bytes behind those may be read. False:
+/// an escape that is none, or half a surrogate pair.
+bool append_unescaped(std::vector<std::byte>& out, const char* at, std::size_t size);
 
 enum class JsonFault { none, syntax, depth };
 /// Is all of `text` one JSON value (with white space around it), nested no deeper than `depth_max`? Takes UTF-8 for granted.

@@ -184,12 +184,6 @@ std::string type_of(const ColumnSpec& spec) {
 
 ValueFault append_from_string(const TargetColumn& target, std::string_view text, Column& column) {
   switch (target.spec->kind) {
-    case Kind::text:
-    case Kind::enumeration:
-    case Kind::json:
-      // \uD800 alone gets through simdjson 3.0; in UTF-8 every surrogate begins with this byte.
-      if (std::memchr(text.data(), 0xED, text.size()) != nullptr && !is_utf8(text)) return ValueFault::form;
-      return append_text(target, text, column) ? ValueFault::none : ValueFault::full;
     case Kind::bytes: return append_bytes(target, text, column);
     case Kind::uuid: return append_uuid(target, text, column);
     case Kind::date16: return append_days<std::uint16_t>(target, text, column);
