@@ -115,9 +115,11 @@ bool Reply::whole(int status, std::string_view body, std::string_view content_ty
 
 bool Reply::fail(const Exception& exception, std::string_view version) {
   std::string text = exception.text;
-  text += " (version ";
-  text += version;
-  text += ")\n";
+  std::string suffix(" (version ");
+  suffix += version;
+  suffix += ')';
+  if (!text.ends_with(suffix)) text += suffix;  // some of the engine's texts have it already
+  text += '\n';
   if (!started_) {
     header("X-ClickHouse-Exception-Code", std::to_string(exception.code));
     const int status = status_of(exception.code);

@@ -43,13 +43,15 @@ Result<std::unique_ptr<Service>> Service::open(ServeOptions options, const Conte
 
 Result<void> Service::learn() {
   PGCH_ASSIGN(const auto session, engine_->connect());
-  PGCH_ASSIGN(const auto facts, session->query("SELECT version(), timezone(), hostName()", "RowBinary"));
-  ByteReader reader(facts.data);
+  auto facts = session->query("SELECT version(), timezone(), hostName()", "RowBinary");
+  if (!facts) return std::move(facts).error();
+  ByteReader reader(facts->data);
   version_ = reader.text();
   timezone_ = reader.text();
   host_name_ = reader.text();
-  PGCH_ASSIGN(const auto formats, session->query("SELECT name, content_type FROM system.formats", "RowBinary"));
-  ByteReader rows(formats.data);
+  auto formats = session->query("SELECT name, content_type FROM system.formats", "RowBinary");
+  if (!formats) return std::move(formats).error();
+  ByteReader rows(formats->data);
   while (!rows.at_end() && rows.ok()) {
     const std::string_view name = rows.text();
     content_types_[lower(name)] = rows.text();
