@@ -108,7 +108,7 @@ class System:
     def command(self, *arguments):
         settings = ["--table", self.table] if self.name == "s2" else ["-c", os.path.join(self.example, "pgch.toml")]
         if self.name == "direct":  # the configuration of this path is a handful of flags
-            settings = ["--table", self.table]
+            settings = [] if arguments[0] == "query" else ["--table", self.table]
         return [PGCH, arguments[0], *settings, *arguments[1:]]
 
     def pgch(self, *arguments, expect=0):
@@ -135,7 +135,7 @@ class System:
         return [int(n) for n in self.clickhouse(f"SELECT count(), uniqExact(id) FROM {self.target}").split("\t")]
 
     def topic_rows(self):
-        out = subprocess.run(["kcat", "-q", "-C", "-b", os.environ["PGCH_TEST_KAFKA"], "-t", self.topic, "-e", "-o", "beginning", "-f", "%k\n"],
+        out = subprocess.run(["kcat", "-q", "-C", "-b", os.environ["PGCH_TEST_KAFKA"], "-t", self.topic, "-e", "-X", "topic.metadata.refresh.interval.ms=1000", "-o", "beginning", "-f", "%k\n"],
                              capture_output=True, text=True, timeout=120)
         keys = out.stdout.split()
         return [len(keys), len(set(keys))]
