@@ -121,7 +121,7 @@ class Bench:
         port = subprocess.run(["bash", "-c", ". test/support/lib.sh; free_port"], capture_output=True, text=True, check=True).stdout.strip()
         self.serve_url = f"http://127.0.0.1:{port}"
         with open(os.path.join(self.work, "serve.log"), "w") as log:
-            self.serve = subprocess.Popen([self.pgch, "serve", "--path", os.path.join(self.work, "serve-data"), "--port", port],
+            self.serve = subprocess.Popen([self.pgch, "serve", "--to", "chdb://" + os.path.join(self.work, "serve-data"), "--port", port],
                                           stdout=log, stderr=log)
         for _ in range(200):
             if subprocess.run(["curl", "-sf", self.serve_url + "/ping"], capture_output=True).returncode == 0:

@@ -84,7 +84,7 @@ class System:
             self.env["CH_PORT"] = subprocess.run(["bash", "-c", f". {ROOT}/test/support/lib.sh; free_port"], capture_output=True, text=True,
                                                  check=True).stdout.strip()
         log = open(os.path.join(self.work, "serve.log"), "a")
-        self.serve = subprocess.Popen([PGCH, "serve", "--path", os.path.join(self.work, "warehouse"), "--port", self.env["CH_PORT"]], stdout=log,
+        self.serve = subprocess.Popen([PGCH, "serve", "--to", "chdb://" + os.path.join(self.work, "warehouse"), "--port", self.env["CH_PORT"]], stdout=log,
                                       stderr=log, cwd=self.work, env={k: v for k, v in self.env.items() if not k.startswith("CH_")})
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
