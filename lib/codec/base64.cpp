@@ -11,7 +11,8 @@ constexpr std::uint8_t invalid = 0xFF;
 constexpr std::array<std::uint8_t, 256> make_reverse() {
   std::array<std::uint8_t, 256> reverse{};
   for (std::uint8_t& r : reverse) r = invalid;
-  for (std::size_t i = 0; i < alphabet.size(); ++i) reverse[static_cast<unsigned char>(alphabet[i])] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < alphabet.size(); ++i)
+    reverse[static_cast<unsigned char>(alphabet[i])] = static_cast<std::uint8_t>(i);
   return reverse;
 }
 constexpr auto reverse_alphabet = make_reverse();
@@ -43,7 +44,8 @@ bool parse_base64(std::string_view text, std::vector<std::byte>& out) {
   for (std::size_t i = 0; i < text.size(); i += 4, p += 3) {
     std::uint32_t bits = 0;
     for (std::size_t k = i; k < i + 4; ++k) {
-      const std::uint8_t six = k < text.size() - padding ? reverse_alphabet[static_cast<unsigned char>(text[k])] : std::uint8_t{0};
+      const std::uint8_t six =
+          k < text.size() - padding ? reverse_alphabet[static_cast<unsigned char>(text[k])] : std::uint8_t{0};
       if (six == invalid) return false;
       bits = (bits << 6U) | six;
     }

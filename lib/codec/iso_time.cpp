@@ -7,8 +7,8 @@
 namespace pgch::codec {
 namespace {
 
-constexpr std::array<std::int64_t, 10> ten_to = {1,         10,         100,         1'000,         10'000,
-                                                 100'000,   1'000'000,  10'000'000,  100'000'000,   1'000'000'000};
+constexpr std::array<std::int64_t, 10> ten_to = {1,       10,        100,        1'000,       10'000,
+                                                 100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000};
 constexpr std::int64_t seconds_a_day = 86'400;
 // Dates beyond this are refused before anything can overflow; 64 bits of whole seconds do not reach further.
 constexpr std::int64_t year_max = 292'300'000'000;
@@ -98,7 +98,8 @@ TimeFault take_date(std::string_view text, std::size_t& at, std::int64_t& days) 
     return TimeFault::syntax;
   }
   at += 6;
-  if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > days_in(date.year, date.month)) return TimeFault::syntax;
+  if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > days_in(date.year, date.month))
+    return TimeFault::syntax;
   days = days_of(date);
   return TimeFault::none;
 }
@@ -206,7 +207,8 @@ TimeFault parse_timestamp(std::string_view text, unsigned scale, ParsedTime& out
   __extension__ typedef __int128 Wide;
   const Wide seconds = static_cast<Wide>(days) * seconds_a_day + (hour * 3600 + minute * 60 + second);
   const Wide ticks = seconds * ten_to[scale] + fraction;
-  if (ticks < std::numeric_limits<std::int64_t>::min() || ticks > std::numeric_limits<std::int64_t>::max()) return TimeFault::range;
+  if (ticks < std::numeric_limits<std::int64_t>::min() || ticks > std::numeric_limits<std::int64_t>::max())
+    return TimeFault::range;
   out.ticks = static_cast<std::int64_t>(ticks);
   return TimeFault::none;
 }

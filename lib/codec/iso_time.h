@@ -22,11 +22,12 @@ void append_timestamp(std::string& out, std::int64_t ticks, unsigned scale, bool
 TimeFault parse_date(std::string_view text, std::int64_t& days);
 
 struct ParsedTime {
-  std::int64_t ticks = 0;      ///< of the wall time as written; subtract the offset to get the instant
-  bool has_zone = false;       ///< Z or an offset was there
-  std::int32_t offset_s = 0;   ///< east of Greenwich
+  std::int64_t ticks = 0;     ///< of the wall time as written; subtract the offset to get the instant
+  bool has_zone = false;      ///< Z or an offset was there
+  std::int32_t offset_s = 0;  ///< east of Greenwich
 };
-/// Date, 'T', 't' or a space, HH:MM:SS, an optional fraction of 1…9 digits, then nothing, Z, ±HH, ±HHMM, ±HH:MM or ±HH:MM:SS.
+/// Date, 'T', 't' or a space, HH:MM:SS, an optional fraction of 1…9 digits, then nothing, Z, ±HH, ±HHMM, ±HH:MM or
+/// ±HH:MM:SS.
 TimeFault parse_timestamp(std::string_view text, unsigned scale, ParsedTime& out);
 /// ticks − offset, checked.
 bool to_instant(const ParsedTime& time, unsigned scale, std::int64_t& ticks) noexcept;

@@ -28,6 +28,7 @@ class JsonRowDecoder::Impl {
       const std::size_t index = columns_.size();
       columns_.push_back(TargetColumn{&column, layout_of(column), width_of(layout_of(column))});
       by_name_.emplace(column.name, index);
+      raw_names_.push_back(column.name.find_first_of("\"\\") == std::string::npos ? column.name + '"' : std::string());
       name_bytes_max_ = std::max(name_bytes_max_, column.name.size());
     }
     ignored_.insert(options_.ignore_fields.begin(), options_.ignore_fields.end());
@@ -72,7 +73,8 @@ class JsonRowDecoder::Impl {
     others_.clear();
     if (text.empty()) return fail("the message is empty");
     if (text.size() > options_.bytes_max) {
-      return fail("the message has " + std::to_string(text.size()) + " bytes, more than json_bytes_max = " + std::to_string(options_.bytes_max));
+      return fail("the message has " + std::to_string(text.size()) +
+                  " bytes, more than json_bytes_max = " + std::to_string(options_.bytes_max));
     }
     const std::size_t room = text.size() + simdjson::SIMDJSON_PADDING + name_bytes_max_ + 1;
     if (buffer_.size() < room) buffer_.resize(room * 2);
@@ -117,9 +119,8 @@ class JsonRowDecoder::Impl {
   // Fields mostly come in the schema's order: the next column is tried before the name is looked up.
   std::size_t column_of(ondemand::field& field, std::size_t guess) {
     if (guess < columns_.size()) {
-      const std::string& name = columns_[guess].spec->name;
-      const char* raw = field.key().raw();
-      if (std::memcmp(raw, name.data(), name.size()) == 0 && raw[name.size()] == '"' && plain(name)) return guess;
+      const std::string& name = raw_names_[guess];
+      if (!name.empty() && std::memcmp(field.key().raw(), name.data(), name.size()) == 0) return guess;
     }
     std::string_view key;
     if (field.unescaped_key().get(key)) {
@@ -130,7 +131,6 @@ class JsonRowDecoder::Impl {
     other_key_ = key;
     return npos;
   }
-  static bool plain(const std::string& name) { return name.find_first_of("\"\\") == std::string::npos; }
 
   bool skip_other(ondemand::field& field) {
     if (!is_utf8(other_key_)) return fail("a field's name is not UTF-8");
@@ -166,7 +166,8 @@ class JsonRowDecoder::Impl {
       if (const auto code = array.raw_json().get(raw)) return fail(code);
     } else {
       raw = value.raw_json_token();
-      while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\t' || raw.back() == '\n' || raw.back() == '\r')) raw.remove_suffix(1);
+      while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\t' || raw.back() == '\n' || raw.back() == '\r'))
+        raw.remove_suffix(1);
     }
     return true;
   }
@@ -179,7 +180,8 @@ class JsonRowDecoder::Impl {
     switch (type) {
       case ondemand::json_type::string: {
         if (target.spec->kind == Kind::json && options_.json_as_object) return read_raw(value, index, column);
-        if (target.layout == Layout::varlen && target.spec->kind != Kind::bytes) return read_string(value, target, column);
+        if (target.layout == Layout::varlen && target.spec->kind != Kind::bytes)
+          return read_string(value, target, column);
         std::string_view text;
         if (const auto code = value.get_string().get(text)) return fail(code);
         fault = append_from_string(target, text, column);
@@ -194,7 +196,8 @@ class JsonRowDecoder::Impl {
         break;
       }
       case ondemand::json_type::object:
-      case ondemand::json_type::array: return read_raw(value, index, column);
+      case ondemand::json_type::array:
+        return read_raw(value, index, column);
     }
     return fault == ValueFault::none || fail(sentence_of(*target.spec, fault));
   }
@@ -202,8 +205,10 @@ class JsonRowDecoder::Impl {
   // Straight into the column. simdjson 3.0 would let half a surrogate pair through.
   bool read_string(ondemand::value value, const TargetColumn& target, Column& column) {
     const std::string_view token = value.raw_json_token();
-    if (column.data.size() + token.size() > std::numeric_limits<std::uint32_t>::max()) return fail(sentence_of(*target.spec, ValueFault::full));
-    if (!append_unescaped(column.data, token.data() + 1, token.size())) return fail(sentence_of(*target.spec, ValueFault::form));
+    if (column.data.size() + token.size() > std::numeric_limits<std::uint32_t>::max())
+      return fail(sentence_of(*target.spec, ValueFault::full));
+    if (!append_unescaped(column.data, token.data() + 1, token.size()))
+      return fail(sentence_of(*target.spec, ValueFault::form));
     column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
     if (target.spec->nullable) column.nulls.push_back(0);
     return true;
@@ -223,7 +228,8 @@ class JsonRowDecoder::Impl {
   bool fill_missing(RowBatch& batch) {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       if (seen_[i] != 0) continue;
-      if (!columns_[i].spec->nullable) return fail("the field \"" + columns_[i].spec->name + "\" is missing, and its column is not nullable");
+      if (!columns_[i].spec->nullable)
+        return fail("the field \"" + columns_[i].spec->name + "\" is missing, and its column is not nullable");
       append_null(batch.columns[i], columns_[i].layout);
     }
     return true;
@@ -231,17 +237,20 @@ class JsonRowDecoder::Impl {
 
   // A single value is wrapped into an array, so that scalars go the same way as composite keys.
   bool read_key(std::string_view key, RowBatch& batch) {
-    if (keys_.empty()) return fail("the record has no value, and " + display_name(*schema_) + " has no key to delete by");
+    if (keys_.empty())
+      return fail("the record has no value, and " + display_name(*schema_) + " has no key to delete by");
     std::string wrapped;
     if (keys_.size() == 1) wrapped = "[" + std::string(key) + "]";
     ondemand::document document;
-    if (!start(keys_.size() == 1 ? std::string_view(wrapped) : key, document)) return fail("the key is not the JSON that was expected");
+    if (!start(keys_.size() == 1 ? std::string_view(wrapped) : key, document))
+      return fail("the key is not the JSON that was expected");
     ondemand::array array;
     if (document.get_array().get(array)) return fail("the key is not a JSON array of its columns' values");
     std::size_t k = 0;
     for (auto item : array) {
       ondemand::value value;
-      if (std::move(item).get(value) || k >= keys_.size()) return fail("the key is not a JSON array of its columns' values");
+      if (std::move(item).get(value) || k >= keys_.size())
+        return fail("the key is not a JSON array of its columns' values");
       const std::size_t index = keys_[k++];
       seen_[index] = 1;
       if (!read_value(value, index, batch.columns[index])) return false;
@@ -254,6 +263,8 @@ class JsonRowDecoder::Impl {
   JsonRowOptions options_;
   std::vector<std::size_t> keys_;
   std::vector<TargetColumn> columns_;
+  std::vector<std::string>
+      raw_names_;  // with the closing quote, as they stand in a message; empty if they need escapes
   std::unordered_map<std::string, std::size_t> by_name_;
   std::unordered_set<std::string> ignored_, others_;
   std::vector<std::uint8_t> seen_;

@@ -108,24 +108,60 @@ bool JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::s
   const ColumnSpec& spec = schema_->columns[index];
   const auto cell = column.at(row, fields_[index].width);
   switch (spec.kind) {
-    case Kind::boolean: out += load<std::uint8_t>(cell) != 0 ? "true" : "false"; return true;
-    case Kind::int8: append_integer<std::int8_t>(out, cell); return true;
-    case Kind::int16: append_integer<std::int16_t>(out, cell); return true;
-    case Kind::int32: append_integer<std::int32_t>(out, cell); return true;
-    case Kind::int64: append_integer<std::int64_t>(out, cell); return true;
-    case Kind::uint8: append_integer<std::uint8_t>(out, cell); return true;
-    case Kind::uint16: append_integer<std::uint16_t>(out, cell); return true;
-    case Kind::uint32: append_integer<std::uint32_t>(out, cell); return true;
-    case Kind::uint64: append_integer<std::uint64_t>(out, cell); return true;
-    case Kind::float32: append_float<float>(out, cell); return true;
-    case Kind::float64: append_float<double>(out, cell); return true;
-    case Kind::decimal: append_decimal(out, cell, spec.scale); return true;
-    case Kind::date16: append_quoted_date(out, load<std::uint16_t>(cell)); return true;
-    case Kind::date: append_quoted_date(out, load<std::int32_t>(cell)); return true;
-    case Kind::datetime: append_quoted_time(out, load<std::uint32_t>(cell), 0, true); return true;
-    case Kind::timestamp: append_quoted_time(out, load<std::int64_t>(cell), spec.scale, false); return true;
-    case Kind::timestamptz: append_quoted_time(out, load<std::int64_t>(cell), spec.scale, true); return true;
-    case Kind::uuid: append_uuid(out, cell); return true;
+    case Kind::boolean:
+      out += load<std::uint8_t>(cell) != 0 ? "true" : "false";
+      return true;
+    case Kind::int8:
+      append_integer<std::int8_t>(out, cell);
+      return true;
+    case Kind::int16:
+      append_integer<std::int16_t>(out, cell);
+      return true;
+    case Kind::int32:
+      append_integer<std::int32_t>(out, cell);
+      return true;
+    case Kind::int64:
+      append_integer<std::int64_t>(out, cell);
+      return true;
+    case Kind::uint8:
+      append_integer<std::uint8_t>(out, cell);
+      return true;
+    case Kind::uint16:
+      append_integer<std::uint16_t>(out, cell);
+      return true;
+    case Kind::uint32:
+      append_integer<std::uint32_t>(out, cell);
+      return true;
+    case Kind::uint64:
+      append_integer<std::uint64_t>(out, cell);
+      return true;
+    case Kind::float32:
+      append_float<float>(out, cell);
+      return true;
+    case Kind::float64:
+      append_float<double>(out, cell);
+      return true;
+    case Kind::decimal:
+      append_decimal(out, cell, spec.scale);
+      return true;
+    case Kind::date16:
+      append_quoted_date(out, load<std::uint16_t>(cell));
+      return true;
+    case Kind::date:
+      append_quoted_date(out, load<std::int32_t>(cell));
+      return true;
+    case Kind::datetime:
+      append_quoted_time(out, load<std::uint32_t>(cell), 0, true);
+      return true;
+    case Kind::timestamp:
+      append_quoted_time(out, load<std::int64_t>(cell), spec.scale, false);
+      return true;
+    case Kind::timestamptz:
+      append_quoted_time(out, load<std::int64_t>(cell), spec.scale, true);
+      return true;
+    case Kind::uuid:
+      append_uuid(out, cell);
+      return true;
     case Kind::bytes:
       out += '"';
       append_base64(out, cell);
@@ -133,12 +169,14 @@ bool JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::s
       return true;
     case Kind::json:
       if (!json_as_object_) return append_json_string(out, as_text(cell));
-      // PostgreSQL's own text is JSON already; anything else that got into the column must not break the object around it.
+      // PostgreSQL's own text is JSON already; anything else that got into the column must not break the object around
+      // it.
       if (!is_utf8(as_text(cell)) || check_json(as_text(cell), 4096) != JsonFault::none) return false;
       out.append(as_text(cell));
       return true;
     case Kind::text:
-    case Kind::enumeration: return append_json_string(out, as_text(cell));
+    case Kind::enumeration:
+      return append_json_string(out, as_text(cell));
   }
   return false;
 }

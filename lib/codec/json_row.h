@@ -17,7 +17,8 @@ namespace pgch::codec {
 class JsonRowEncoder {
  public:
   JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool json_as_object);
-  /// Appends the row as an object. npos, or the index of a column whose text is not UTF-8 (the output is then of no use).
+  /// Appends the row as an object. npos, or the index of a column whose text is not UTF-8 (the output is then of no
+  /// use).
   std::size_t append_row(const RowBatch& batch, std::size_t row, std::string& out) const;
   /// Appends the row's key: the key column's JSON value, an array of them if there are several, nothing without a key.
   std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const;

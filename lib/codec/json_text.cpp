@@ -18,9 +18,10 @@ constexpr std::uint64_t high_bits = every_byte(0x80);
 // The high bit of each byte of `word` that is zero is set (the lowest such byte for certain).
 constexpr std::uint64_t zero_bytes(std::uint64_t word) { return (word - every_byte(1)) & ~word & high_bits; }
 
-// Non-zero if any of the eight bytes has to be escaped. May say so of bytes from 0x80 on; the slow way then decides.
+// Non-zero if any of the eight bytes has to be escaped; the lowest bit set is in the first of them.
 std::uint64_t escapable(std::uint64_t word) noexcept {
-  return zero_bytes(word ^ every_byte('"')) | zero_bytes(word ^ every_byte('\\')) | ((word - every_byte(0x20)) & ~word & high_bits);
+  return zero_bytes(word ^ every_byte('"')) | zero_bytes(word ^ every_byte('\\')) |
+         ((word - every_byte(0x20)) & ~word & high_bits);
 }
 
 constexpr bool must_escape(unsigned char c) noexcept { return c < 0x20 || c == '"' || c == '\\'; }
@@ -28,11 +29,21 @@ constexpr bool must_escape(unsigned char c) noexcept { return c < 0x20 || c == '
 void append_escape(std::string& out, unsigned char c) {
   constexpr std::string_view hex = "0123456789abcdef";
   switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
+    case '"':
+      out.append("\\\"", 2);
+      return;
+    case '\\':
+      out.append("\\\\", 2);
+      return;
+    case '\n':
+      out.append("\\n", 2);
+      return;
+    case '\r':
+      out.append("\\r", 2);
+      return;
+    case '\t':
+      out.append("\\t", 2);
+      return;
     default:
       out += "\\u00";
       out += hex[c >> 4U];
@@ -98,13 +109,20 @@ char simple_escape(char c) noexcept {
   switch (c) {
     case '"':
     case '\\':
-    case '/': return c;
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'r': return '\r';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    default: return 0;
+    case '/':
+      return c;
+    case 'n':
+      return '\n';
+    case 't':
+      return '\t';
+    case 'r':
+      return '\r';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    default:
+      return 0;
   }
 }
 
@@ -165,7 +183,8 @@ class Checker {
   }
   bool scalar() {
     const std::size_t begin = at_;
-    while (at_ < text_.size() && !is_space(text_[at_]) && text_[at_] != ',' && text_[at_] != '}' && text_[at_] != ']') ++at_;
+    while (at_ < text_.size() && !is_space(text_[at_]) && text_[at_] != ',' && text_[at_] != '}' && text_[at_] != ']')
+      ++at_;
     const std::string_view token = text_.substr(begin, at_ - begin);
     return token == "true" || token == "false" || token == "null" || is_json_number(token);
   }
@@ -180,7 +199,9 @@ class Checker {
       const char escape = text_[at_++];
       if (escape == 'u') {
         for (int i = 0; i < 4; ++i) {
-          if (at_ >= text_.size() || std::string_view("0123456789abcdefABCDEF").find(text_[at_++]) == std::string_view::npos) return false;
+          if (at_ >= text_.size() ||
+              std::string_view("0123456789abcdefABCDEF").find(text_[at_++]) == std::string_view::npos)
+            return false;
         }
       } else if (std::string_view("\"\\/bfnrt").find(escape) == std::string_view::npos) {
         return false;
@@ -203,24 +224,27 @@ bool append_json_string(std::string& out, std::string_view text) {
   std::uint64_t seen = 0;
   std::size_t begin = 0;
   std::size_t at = 0;
+  const auto escape = [&] {
+    out.append(text, begin, at - begin);
+    append_escape(out, static_cast<unsigned char>(text[at]));
+    begin = ++at;
+  };
+  while (at + 8 <= text.size()) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, 8);
+    seen |= word;
+    const std::uint64_t special = escapable(word);
+    at += static_cast<std::size_t>(special == 0 ? 8 : __builtin_ctzll(special) / 8);
+    if (special != 0) escape();
+  }
   while (at < text.size()) {
-    if (at + 8 <= text.size()) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, text.data() + at, 8);
-      seen |= word;
-      if (escapable(word) == 0) {
-        at += 8;
-        continue;
-      }
-    }
     const auto c = static_cast<unsigned char>(text[at]);
     seen |= c;
     if (must_escape(c)) {
-      out.append(text, begin, at - begin);
-      append_escape(out, c);
-      begin = at + 1;
+      escape();
+    } else {
+      ++at;
     }
-    ++at;
   }
   out.append(text, begin, std::string_view::npos);
   out += '"';

@@ -26,10 +26,14 @@ ValueFault put(const TargetColumn& target, T value, Column& column) {
 
 ValueFault fault_of(NumberFault fault) {
   switch (fault) {
-    case NumberFault::none: return ValueFault::none;
-    case NumberFault::syntax: return ValueFault::form;
-    case NumberFault::fraction: return ValueFault::fraction;
-    case NumberFault::range: return ValueFault::range;
+    case NumberFault::none:
+      return ValueFault::none;
+    case NumberFault::syntax:
+      return ValueFault::form;
+    case NumberFault::fraction:
+      return ValueFault::fraction;
+    case NumberFault::range:
+      return ValueFault::range;
   }
   return ValueFault::form;
 }
@@ -48,7 +52,8 @@ ValueFault append_integer(const TargetColumn& target, std::string_view token, Co
   __extension__ typedef __int128 Wide;
   Wide exact = 0;
   std::memcpy(&exact, wide.data(), sizeof(exact));
-  if (exact < static_cast<Wide>(std::numeric_limits<T>::min()) || exact > static_cast<Wide>(std::numeric_limits<T>::max())) {
+  if (exact < static_cast<Wide>(std::numeric_limits<T>::min()) ||
+      exact > static_cast<Wide>(std::numeric_limits<T>::max())) {
     return ValueFault::range;
   }
   return put(target, static_cast<T>(exact), column);
@@ -74,7 +79,8 @@ ValueFault append_named_float(const TargetColumn& target, std::string_view text,
 ValueFault append_decimal_text(const TargetColumn& target, std::string_view token, Column& column) {
   std::array<std::byte, 32> value{};
   const auto cell = std::span(value).first(target.width);
-  if (const NumberFault fault = parse_decimal(token, target.spec->precision, target.spec->scale, cell); fault != NumberFault::none) {
+  if (const NumberFault fault = parse_decimal(token, target.spec->precision, target.spec->scale, cell);
+      fault != NumberFault::none) {
     return fault_of(fault);
   }
   column.data.insert(column.data.end(), cell.begin(), cell.end());
@@ -84,10 +90,14 @@ ValueFault append_decimal_text(const TargetColumn& target, std::string_view toke
 
 ValueFault fault_of(TimeFault fault) {
   switch (fault) {
-    case TimeFault::none: return ValueFault::none;
-    case TimeFault::syntax: return ValueFault::form;
-    case TimeFault::fraction: return ValueFault::fraction;
-    case TimeFault::range: return ValueFault::range;
+    case TimeFault::none:
+      return ValueFault::none;
+    case TimeFault::syntax:
+      return ValueFault::form;
+    case TimeFault::fraction:
+      return ValueFault::fraction;
+    case TimeFault::range:
+      return ValueFault::range;
   }
   return ValueFault::form;
 }
@@ -105,7 +115,8 @@ ValueFault append_time(const TargetColumn& target, std::string_view text, Column
   const unsigned scale = target.spec->kind == Kind::datetime ? 0 : target.spec->scale;
   ParsedTime time;
   if (const TimeFault fault = parse_timestamp(text, scale, time); fault != TimeFault::none) return fault_of(fault);
-  // Wall time plus an offset is an instant: which of the two was meant for a column without time zone is not ours to guess.
+  // Wall time plus an offset is an instant: which of the two was meant for a column without time zone is not ours to
+  // guess.
   if (wall && time.offset_s != 0) return ValueFault::zone;
   std::int64_t ticks = 0;
   if (!to_instant(time, scale, ticks)) return ValueFault::range;
@@ -139,7 +150,8 @@ ValueFault append_bytes(const TargetColumn& target, std::string_view text, Colum
 
 std::string_view wanted(Kind kind) {
   switch (kind) {
-    case Kind::boolean: return "true or false";
+    case Kind::boolean:
+      return "true or false";
     case Kind::int8:
     case Kind::int16:
     case Kind::int32:
@@ -147,36 +159,56 @@ std::string_view wanted(Kind kind) {
     case Kind::uint8:
     case Kind::uint16:
     case Kind::uint32:
-    case Kind::uint64: return "an integer";
+    case Kind::uint64:
+      return "an integer";
     case Kind::float32:
-    case Kind::float64: return "a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
-    case Kind::decimal: return "a decimal number";
+    case Kind::float64:
+      return "a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
+    case Kind::decimal:
+      return "a decimal number";
     case Kind::date16:
-    case Kind::date: return "a date as \"YYYY-MM-DD\"";
+    case Kind::date:
+      return "a date as \"YYYY-MM-DD\"";
     case Kind::datetime:
     case Kind::timestamp:
-    case Kind::timestamptz: return "a time as \"YYYY-MM-DDTHH:MM:SS.ffffffZ\"";
-    case Kind::uuid: return "a UUID";
-    case Kind::bytes: return "a base64 string";
-    case Kind::json: return "JSON, or a string that holds it";
+    case Kind::timestamptz:
+      return "a time as \"YYYY-MM-DDTHH:MM:SS.ffffffZ\"";
+    case Kind::uuid:
+      return "a UUID";
+    case Kind::bytes:
+      return "a base64 string";
+    case Kind::json:
+      return "JSON, or a string that holds it";
     case Kind::text:
-    case Kind::enumeration: return "a string";
+    case Kind::enumeration:
+      return "a string";
   }
   return "another type";
 }
 
 std::string type_of(const ColumnSpec& spec) {
   switch (spec.kind) {
-    case Kind::int8: return " of 8 bits";
-    case Kind::int16: return " of 16 bits";
-    case Kind::int32: return " of 32 bits";
-    case Kind::int64: return " of 64 bits";
-    case Kind::uint8: return " of 8 bits without sign";
-    case Kind::uint16: return " of 16 bits without sign";
-    case Kind::uint32: return " of 32 bits without sign";
-    case Kind::uint64: return " of 64 bits without sign";
-    case Kind::decimal: return " with at most " + std::to_string(spec.precision) + " digits, " + std::to_string(spec.scale) + " of them after the point";
-    default: return {};
+    case Kind::int8:
+      return " of 8 bits";
+    case Kind::int16:
+      return " of 16 bits";
+    case Kind::int32:
+      return " of 32 bits";
+    case Kind::int64:
+      return " of 64 bits";
+    case Kind::uint8:
+      return " of 8 bits without sign";
+    case Kind::uint16:
+      return " of 16 bits without sign";
+    case Kind::uint32:
+      return " of 32 bits without sign";
+    case Kind::uint64:
+      return " of 64 bits without sign";
+    case Kind::decimal:
+      return " with at most " + std::to_string(spec.precision) + " digits, " + std::to_string(spec.scale) +
+             " of them after the point";
+    default:
+      return {};
   }
 }
 
@@ -184,17 +216,26 @@ std::string type_of(const ColumnSpec& spec) {
 
 ValueFault append_from_string(const TargetColumn& target, std::string_view text, Column& column) {
   switch (target.spec->kind) {
-    case Kind::bytes: return append_bytes(target, text, column);
-    case Kind::uuid: return append_uuid(target, text, column);
-    case Kind::date16: return append_days<std::uint16_t>(target, text, column);
-    case Kind::date: return append_days<std::int32_t>(target, text, column);
+    case Kind::bytes:
+      return append_bytes(target, text, column);
+    case Kind::uuid:
+      return append_uuid(target, text, column);
+    case Kind::date16:
+      return append_days<std::uint16_t>(target, text, column);
+    case Kind::date:
+      return append_days<std::int32_t>(target, text, column);
     case Kind::datetime:
     case Kind::timestamp:
-    case Kind::timestamptz: return append_time(target, text, column);
-    case Kind::float32: return append_named_float<float>(target, text, column);
-    case Kind::float64: return append_named_float<double>(target, text, column);
-    case Kind::decimal: return append_decimal_text(target, text, column);
-    default: return ValueFault::type;
+    case Kind::timestamptz:
+      return append_time(target, text, column);
+    case Kind::float32:
+      return append_named_float<float>(target, text, column);
+    case Kind::float64:
+      return append_named_float<double>(target, text, column);
+    case Kind::decimal:
+      return append_decimal_text(target, text, column);
+    default:
+      return ValueFault::type;
   }
 }
 
@@ -206,22 +247,36 @@ ValueFault append_from_token(const TargetColumn& target, std::string_view token,
     return ValueFault::none;
   }
   const bool truth = token == "true" || token == "false";
-  if (kind == Kind::boolean) return truth ? put(target, static_cast<std::uint8_t>(token == "true"), column) : ValueFault::type;
-  if (kind == Kind::json && (truth || is_json_number(token))) return append_text(target, token, column) ? ValueFault::none : ValueFault::full;
+  if (kind == Kind::boolean)
+    return truth ? put(target, static_cast<std::uint8_t>(token == "true"), column) : ValueFault::type;
+  if (kind == Kind::json && (truth || is_json_number(token)))
+    return append_text(target, token, column) ? ValueFault::none : ValueFault::full;
   if (truth) return ValueFault::type;
   switch (kind) {
-    case Kind::int8: return append_integer<std::int8_t>(target, token, column);
-    case Kind::int16: return append_integer<std::int16_t>(target, token, column);
-    case Kind::int32: return append_integer<std::int32_t>(target, token, column);
-    case Kind::int64: return append_integer<std::int64_t>(target, token, column);
-    case Kind::uint8: return append_integer<std::uint8_t>(target, token, column);
-    case Kind::uint16: return append_integer<std::uint16_t>(target, token, column);
-    case Kind::uint32: return append_integer<std::uint32_t>(target, token, column);
-    case Kind::uint64: return append_integer<std::uint64_t>(target, token, column);
-    case Kind::float32: return append_float<float>(target, token, column);
-    case Kind::float64: return append_float<double>(target, token, column);
-    case Kind::decimal: return append_decimal_text(target, token, column);
-    default: return is_json_number(token) ? ValueFault::type : ValueFault::form;
+    case Kind::int8:
+      return append_integer<std::int8_t>(target, token, column);
+    case Kind::int16:
+      return append_integer<std::int16_t>(target, token, column);
+    case Kind::int32:
+      return append_integer<std::int32_t>(target, token, column);
+    case Kind::int64:
+      return append_integer<std::int64_t>(target, token, column);
+    case Kind::uint8:
+      return append_integer<std::uint8_t>(target, token, column);
+    case Kind::uint16:
+      return append_integer<std::uint16_t>(target, token, column);
+    case Kind::uint32:
+      return append_integer<std::uint32_t>(target, token, column);
+    case Kind::uint64:
+      return append_integer<std::uint64_t>(target, token, column);
+    case Kind::float32:
+      return append_float<float>(target, token, column);
+    case Kind::float64:
+      return append_float<double>(target, token, column);
+    case Kind::decimal:
+      return append_decimal_text(target, token, column);
+    default:
+      return is_json_number(token) ? ValueFault::type : ValueFault::form;
   }
 }
 
@@ -243,14 +298,21 @@ void append_zero(const TargetColumn& target, Column& column) {
 std::string sentence_of(const ColumnSpec& spec, ValueFault fault) {
   const std::string field = "the field \"" + spec.name + "\" ";
   switch (fault) {
-    case ValueFault::none: return {};
+    case ValueFault::none:
+      return {};
     case ValueFault::type:
-    case ValueFault::form: return field + "is not " + std::string(wanted(spec.kind)) + type_of(spec);
-    case ValueFault::range: return field + "does not fit " + std::string(wanted(spec.kind)) + type_of(spec);
-    case ValueFault::fraction: return field + "has more digits after the point than its column keeps (" + std::to_string(spec.scale) + ")";
-    case ValueFault::zone: return field + "has an offset from UTC, and its column has no time zone";
-    case ValueFault::null: return field + "is null, and its column is not nullable";
-    case ValueFault::full: return field + "does not fit the batch any more: a column holds 4 GiB at most";
+    case ValueFault::form:
+      return field + "is not " + std::string(wanted(spec.kind)) + type_of(spec);
+    case ValueFault::range:
+      return field + "does not fit " + std::string(wanted(spec.kind)) + type_of(spec);
+    case ValueFault::fraction:
+      return field + "has more digits after the point than its column keeps (" + std::to_string(spec.scale) + ")";
+    case ValueFault::zone:
+      return field + "has an offset from UTC, and its column has no time zone";
+    case ValueFault::null:
+      return field + "is null, and its column is not nullable";
+    case ValueFault::full:
+      return field + "does not fit the batch any more: a column holds 4 GiB at most";
   }
   return {};
 }

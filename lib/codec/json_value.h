@@ -28,7 +28,8 @@ enum class ValueFault : std::uint8_t {
   full,      ///< the batch's column would outgrow 4 GiB
 };
 
-/// `text` is the string's content, unescaped, for a column that is not text (those take strings by append_unescaped). On a fault the column may hold part of a value: truncate_column() it.
+/// `text` is the string's content, unescaped, for a column that is not text (those take strings by append_unescaped).
+/// On a fault the column may hold part of a value: truncate_column() it.
 ValueFault append_from_string(const TargetColumn& target, std::string_view text, Column& column);
 /// `token` is a number, true, false or null as it stands in the message.
 ValueFault append_from_token(const TargetColumn& target, std::string_view token, Column& column);

@@ -79,7 +79,8 @@ bool split(std::string_view text, Parts& parts) noexcept {
   std::string_view digits;
   if (!take_digits(text, at, digits) || at != text.size()) return false;
   // Saturates: nothing that fits has such an exponent, and zero does not care.
-  for (const char c : digits) parts.exponent = std::min<std::int64_t>(parts.exponent * 10 + (c - '0'), 1'000'000'000'000);
+  for (const char c : digits)
+    parts.exponent = std::min<std::int64_t>(parts.exponent * 10 + (c - '0'), 1'000'000'000'000);
   if (down) parts.exponent = -parts.exponent;
   return true;
 }

@@ -16,7 +16,8 @@ constexpr int timeout_ms = 15'000;
 
 class AdminClient final : public Admin {
  public:
-  AdminClient(const Context& context, std::string group) : context_(context), group_(std::move(group)), listener_(context.log) {}
+  AdminClient(const Context& context, std::string group)
+      : context_(context), group_(std::move(group)), listener_(context.log) {}
 
   Result<void> start(const KafkaOptions& options) {
     // Committed offsets are asked for in the group's name; nothing is joined.
@@ -29,7 +30,8 @@ class AdminClient final : public Admin {
   Result<std::optional<std::int32_t>> partitions(const std::string& topic) override {
     const rd_kafka_metadata_t* raw = nullptr;
     rd_kafka_topic_t* handle = rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr);
-    const auto code = handle == nullptr ? rd_kafka_last_error() : rd_kafka_metadata(client_.get(), 0, handle, &raw, timeout_ms);
+    const auto code =
+        handle == nullptr ? rd_kafka_last_error() : rd_kafka_metadata(client_.get(), 0, handle, &raw, timeout_ms);
     if (handle != nullptr) rd_kafka_topic_destroy(handle);
     const Metadata metadata(raw);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking about topic " + topic);
@@ -37,7 +39,8 @@ class AdminClient final : public Admin {
       const rd_kafka_metadata_topic_t& t = metadata->topics[i];
       if (topic != t.topic) continue;
       if (t.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return std::optional<std::int32_t>();
-      if (t.err != RD_KAFKA_RESP_ERR_NO_ERROR && t.err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) return failed(t.err, "asking about topic " + topic);
+      if (t.err != RD_KAFKA_RESP_ERR_NO_ERROR && t.err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        return failed(t.err, "asking about topic " + topic);
       return std::optional<std::int32_t>(t.partition_cnt);
     }
     return std::optional<std::int32_t>();
@@ -47,13 +50,16 @@ class AdminClient final : public Admin {
     const ConfigResource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
     std::array<rd_kafka_ConfigResource_t*, 1> list = {resource.get()};
     const std::string doing = "asking for the settings of topic " + topic;
-    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
-                  rd_kafka_DescribeConfigs(client_.get(), list.data(), list.size(), o, q);
-                }));
+    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, doing,
+                                        [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+                                          rd_kafka_DescribeConfigs(client_.get(), list.data(), list.size(), o, q);
+                                        }));
     std::size_t n = 0;
-    const auto* resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &n);
+    const auto* resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &n);
     if (n != 1) return halt(Errc::internal, "Kafka: while " + doing + ": there was no answer for it");
-    if (const auto code = rd_kafka_ConfigResource_error(resources[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, doing);
+    if (const auto code = rd_kafka_ConfigResource_error(resources[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return failed(code, doing);
     const auto* entries = rd_kafka_ConfigResource_configs(resources[0], &n);
     for (std::size_t i = 0; i < n; ++i) {
       const char* value = rd_kafka_ConfigEntry_value(entries[i]);
@@ -71,7 +77,8 @@ class AdminClient final : public Admin {
     if (!fresh) return halt(Errc::config, "Kafka: topic " + topic + " can't be made: " + text.data());
     std::array<rd_kafka_NewTopic_t*, 1> list = {fresh.get()};
     const std::string doing = "making topic " + topic;
-    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_CREATETOPICS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+    PGCH_ASSIGN(const Event event,
+                wait(RD_KAFKA_ADMIN_OP_CREATETOPICS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
                   rd_kafka_CreateTopics(client_.get(), list.data(), list.size(), o, q);
                 }));
     std::size_t n = 0;
@@ -84,7 +91,8 @@ class AdminClient final : public Admin {
     const OldTopic old(rd_kafka_DeleteTopic_new(topic.c_str()));
     std::array<rd_kafka_DeleteTopic_t*, 1> list = {old.get()};
     const std::string doing = "deleting topic " + topic;
-    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_DELETETOPICS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+    PGCH_ASSIGN(const Event event,
+                wait(RD_KAFKA_ADMIN_OP_DELETETOPICS, doing, [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
                   rd_kafka_DeleteTopics(client_.get(), list.data(), list.size(), o, q);
                 }));
     std::size_t n = 0;
@@ -119,9 +127,7 @@ class AdminClient final : public Admin {
   }
 
  private:
-  Error failed(rd_kafka_resp_err_t code, const std::string& doing) {
-    return listener_.describe(error_of(code, doing));
-  }
+  Error failed(rd_kafka_resp_err_t code, const std::string& doing) { return listener_.describe(error_of(code, doing)); }
 
   template <class Request>
   Result<Event> wait(rd_kafka_admin_op_t op, const std::string& doing, Request request) {
@@ -142,7 +148,8 @@ class AdminClient final : public Admin {
     return failed(RD_KAFKA_RESP_ERR__TIMED_OUT, doing);
   }
 
-  static Result<void> check_topics(const rd_kafka_topic_result_t* const* topics, std::size_t n, rd_kafka_resp_err_t harmless, const std::string& doing) {
+  static Result<void> check_topics(const rd_kafka_topic_result_t* const* topics, std::size_t n,
+                                   rd_kafka_resp_err_t harmless, const std::string& doing) {
     for (std::size_t i = 0; i < n; ++i) {
       const auto code = rd_kafka_topic_result_error(topics[i]);
       if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == harmless) continue;

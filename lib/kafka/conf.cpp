@@ -11,14 +11,42 @@ namespace {
 
 constexpr std::array<std::string_view, 3> allowed_prefixes = {"security.", "sasl.", "ssl."};
 // Code or commands from a setting, and what would take TLS's checks away behind the user's back.
-constexpr std::array<std::string_view, 5> refused = {"ssl.engine.location", "ssl.engine.id", "ssl.providers", "sasl.kerberos.kinit.cmd", "plugin.library.paths"};
-constexpr std::array<std::string_view, 34> allowed = {
-    "client.id", "client.rack", "socket.timeout.ms", "socket.keepalive.enable", "socket.send.buffer.bytes", "socket.receive.buffer.bytes",
-    "socket.nagle.disable", "socket.max.fails", "socket.connection.setup.timeout.ms", "connections.max.idle.ms", "reconnect.backoff.ms",
-    "reconnect.backoff.max.ms", "retry.backoff.ms", "broker.address.family", "broker.address.ttl", "metadata.max.age.ms",
-    "topic.metadata.refresh.interval.ms", "topic.metadata.propagation.max.ms", "session.timeout.ms", "heartbeat.interval.ms",
-    "max.poll.interval.ms", "group.instance.id", "fetch.wait.max.ms", "fetch.min.bytes", "fetch.max.bytes", "max.partition.fetch.bytes",
-    "fetch.queue.backoff.ms", "batch.size", "batch.num.messages", "compression.level", "request.timeout.ms", "debug", "log_level", "enable.ssl.certificate.verification"};
+constexpr std::array<std::string_view, 5> refused = {"ssl.engine.location", "ssl.engine.id", "ssl.providers",
+                                                     "sasl.kerberos.kinit.cmd", "plugin.library.paths"};
+constexpr std::array<std::string_view, 34> allowed = {"client.id",
+                                                      "client.rack",
+                                                      "socket.timeout.ms",
+                                                      "socket.keepalive.enable",
+                                                      "socket.send.buffer.bytes",
+                                                      "socket.receive.buffer.bytes",
+                                                      "socket.nagle.disable",
+                                                      "socket.max.fails",
+                                                      "socket.connection.setup.timeout.ms",
+                                                      "connections.max.idle.ms",
+                                                      "reconnect.backoff.ms",
+                                                      "reconnect.backoff.max.ms",
+                                                      "retry.backoff.ms",
+                                                      "broker.address.family",
+                                                      "broker.address.ttl",
+                                                      "metadata.max.age.ms",
+                                                      "topic.metadata.refresh.interval.ms",
+                                                      "topic.metadata.propagation.max.ms",
+                                                      "session.timeout.ms",
+                                                      "heartbeat.interval.ms",
+                                                      "max.poll.interval.ms",
+                                                      "group.instance.id",
+                                                      "fetch.wait.max.ms",
+                                                      "fetch.min.bytes",
+                                                      "fetch.max.bytes",
+                                                      "max.partition.fetch.bytes",
+                                                      "fetch.queue.backoff.ms",
+                                                      "batch.size",
+                                                      "batch.num.messages",
+                                                      "compression.level",
+                                                      "request.timeout.ms",
+                                                      "debug",
+                                                      "log_level",
+                                                      "enable.ssl.certificate.verification"};
 
 bool is_secret(std::string_view name) {
   for (const std::string_view part : {"password", "secret", "pem", "jaas", "key"}) {
@@ -42,7 +70,10 @@ bool is_allowed(std::string_view name) {
 
 // Sized so that memory stays bounded: a queued message costs its bytes and about 350 more.
 Settings settings_of(const KafkaOptions& options, Role role) {
-  Settings s = {{"bootstrap.servers", options.bootstrap}, {"client.id", "pgch"}, {"allow.auto.create.topics", "false"}, {"log.connection.close", "false"}};
+  Settings s = {{"bootstrap.servers", options.bootstrap},
+                {"client.id", "pgch"},
+                {"allow.auto.create.topics", "false"},
+                {"log.connection.close", "false"}};
   switch (role) {
     case Role::producer:
       s.insert({{"enable.idempotence", "true"},
@@ -50,7 +81,8 @@ Settings settings_of(const KafkaOptions& options, Role role) {
                 {"message.timeout.ms", "0"},
                 {"max.in.flight.requests.per.connection", "5"},
                 {"queue.buffering.max.messages", "100000"},
-                {"queue.buffering.max.kbytes", std::to_string(std::max<std::size_t>(options.producer_queue_bytes_max / 1024, 1024))},
+                {"queue.buffering.max.kbytes",
+                 std::to_string(std::max<std::size_t>(options.producer_queue_bytes_max / 1024, 1024))},
                 {"linger.ms", std::to_string(options.linger_ms)},
                 {"batch.num.messages", "10000"},
                 {"compression.codec", options.compression},
@@ -98,12 +130,15 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
   }
 }
 
-void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) { static_cast<Listener*>(opaque)->on_error(code, reason); }
+void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  static_cast<Listener*>(opaque)->on_error(code, reason);
+}
 
 }  // namespace
 
 void Listener::log(int level, const char* text) {
-  // "Connection refused" and the like come again and again while a broker is away: the stage that suffers says so itself.
+  // "Connection refused" and the like come again and again while a broker is away: the stage that suffers says so
+  // itself.
   const LogLevel to = level <= 2 ? LogLevel::error : level <= 4 ? LogLevel::warning : LogLevel::debug;
   log_.write(to, std::string("librdkafka: ") + text);
 }
@@ -132,7 +167,9 @@ Error Listener::describe(Error error) {
 Result<void> check_passthrough(const Settings& settings) {
   for (const auto& [name, value] : settings) {
     if (is_allowed(name)) continue;
-    return halt(Errc::config, "the Kafka setting \"" + name + "\" can't be passed through: pgch sets it itself, or it is not safe; allowed are security.*, sasl.*, ssl.* and those named in docs/CONFIGURATION.md");
+    return halt(Errc::config, "the Kafka setting \"" + name +
+                                  "\" can't be passed through: pgch sets it itself, or it is not safe; allowed are "
+                                  "security.*, sasl.*, ssl.* and those named in docs/CONFIGURATION.md");
   }
   return {};
 }

@@ -29,26 +29,36 @@ std::int32_t Record::partition() const noexcept { return message_->partition; }
 std::int64_t Record::offset() const noexcept { return message_->offset; }
 bool Record::has_key() const noexcept { return message_->key != nullptr; }
 std::string_view Record::key() const noexcept {
-  return message_->key == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(message_->key), message_->key_len);
+  return message_->key == nullptr ? std::string_view()
+                                  : std::string_view(static_cast<const char*>(message_->key), message_->key_len);
 }
 bool Record::has_value() const noexcept { return message_->payload != nullptr; }
 std::string_view Record::value() const noexcept {
-  return message_->payload == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(message_->payload), message_->len);
+  return message_->payload == nullptr ? std::string_view()
+                                      : std::string_view(static_cast<const char*>(message_->payload), message_->len);
 }
 int Record::error() const noexcept { return message_->err; }
 bool Record::is_end() const noexcept { return message_->err == RD_KAFKA_RESP_ERR__PARTITION_EOF; }
 bool Record::is_out_of_range() const noexcept {
-  return message_->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || message_->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+  return message_->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+         message_->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
 }
 std::string Record::error_text() const { return rd_kafka_message_errstr(message_); }
 
-void Record::headers(std::span<const std::string_view> names, std::span<std::optional<std::string_view>> values) const {
-  rd_kafka_headers_t* list = nullptr;
-  if (rd_kafka_message_headers(message_, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+RecordHeaders::RecordHeaders(const Record& record) noexcept {
+  if (rd_kafka_message_detach_headers(record.message_, &list_) != RD_KAFKA_RESP_ERR_NO_ERROR) list_ = nullptr;
+}
+RecordHeaders::~RecordHeaders() {
+  if (list_ != nullptr) rd_kafka_headers_destroy(list_);
+}
+
+void RecordHeaders::find(std::span<const std::string_view> names,
+                         std::span<std::optional<std::string_view>> values) const {
+  if (list_ == nullptr) return;
   const char* name = nullptr;
   const void* value = nullptr;
   std::size_t size = 0;
-  for (std::size_t i = 0; rd_kafka_header_get_all(list, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+  for (std::size_t i = 0; rd_kafka_header_get_all(list_, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
     for (std::size_t n = 0; n < names.size(); ++n) {
       if (names[n] == name) values[n] = std::string_view(static_cast<const char*>(value), value == nullptr ? 0 : size);
     }
@@ -62,7 +72,8 @@ void Records::clear() noexcept {
 
 class KafkaConsumer final : public Consumer {
  public:
-  KafkaConsumer(const Context& context, std::string topic) : context_(context), topic_(std::move(topic)), listener_(context.log) {}
+  KafkaConsumer(const Context& context, std::string topic)
+      : context_(context), topic_(std::move(topic)), listener_(context.log) {}
   ~KafkaConsumer() override { KafkaConsumer::close(); }
   KafkaConsumer(const KafkaConsumer&) = delete;
   KafkaConsumer& operator=(const KafkaConsumer&) = delete;
@@ -95,7 +106,8 @@ class KafkaConsumer final : public Consumer {
 
   Result<std::vector<CommittedOffset>> committed(const std::vector<std::int32_t>& partitions) override {
     const PartitionList list = list_of(partitions);
-    PGCH_TRY(check(rd_kafka_committed(client_.get(), list.get(), answer_ms), "asking for the group's committed offsets"));
+    PGCH_TRY(
+        check(rd_kafka_committed(client_.get(), list.get(), answer_ms), "asking for the group's committed offsets"));
     std::vector<CommittedOffset> out;
     for (int i = 0; i < list->cnt; ++i) {
       const rd_kafka_topic_partition_t& tp = list->elems[i];
@@ -158,8 +170,9 @@ class KafkaConsumer final : public Consumer {
 
   Result<Watermarks> watermarks(std::int32_t partition) override {
     Watermarks w;
-    PGCH_TRY(check(rd_kafka_query_watermark_offsets(client_.get(), topic_.c_str(), partition, &w.low, &w.high, answer_ms),
-                   "asking for the offsets of topic " + topic_));
+    PGCH_TRY(
+        check(rd_kafka_query_watermark_offsets(client_.get(), topic_.c_str(), partition, &w.low, &w.high, answer_ms),
+              "asking for the offsets of topic " + topic_));
     return w;
   }
 
@@ -206,8 +219,9 @@ class KafkaConsumer final : public Consumer {
     KafkaConsumer* consumer = nullptr;
   };
 
-  // Before librdkafka 2.2 the fetching thread sleeps for up to a second once a queue was full, and does not notice when it
-  // is emptied. Any request to the partition's leader wakes it: this one costs a millisecond, and only after a full queue.
+  // Before librdkafka 2.2 the fetching thread sleeps for up to a second once a queue was full, and does not notice when
+  // it is emptied. Any request to the partition's leader wakes it: this one costs a millisecond, and only after a full
+  // queue.
   void wake_fetcher(std::int32_t partition, PartitionQueue& queue, std::size_t waiting_before) {
     if (waiting_before >= full_at_) queue.was_full = true;
     if (!queue.was_full || rd_kafka_queue_length(queue.queue.get()) > full_at_ / 2) return;
@@ -235,7 +249,8 @@ class KafkaConsumer final : public Consumer {
     return listener_.describe(error_of(code, doing));
   }
 
-  static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions, void* opaque) {
+  static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,
+                           void* opaque) {
     KafkaConsumer& self = *static_cast<GroupListener*>(static_cast<Listener*>(opaque))->consumer;
     if (self.closing_) {
       rd_kafka_assign(client, nullptr);
@@ -264,7 +279,8 @@ class KafkaConsumer final : public Consumer {
   std::map<std::int32_t, PartitionQueue> queues_;
 };
 
-Result<std::unique_ptr<Consumer>> Consumer::join(const KafkaOptions& options, std::int32_t partitions, const Context& context) {
+Result<std::unique_ptr<Consumer>> Consumer::join(const KafkaOptions& options, std::int32_t partitions,
+                                                 const Context& context) {
   auto consumer = std::make_unique<KafkaConsumer>(context, options.topic);
   const Settings ahead = read_ahead(partitions);
   consumer->set_full_at(std::stoul(ahead.at("queued.min.messages")));

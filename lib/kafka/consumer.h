@@ -16,6 +16,7 @@
 #include "pgch/error.h"
 #include "pgch/transport/kafka.h"
 
+struct rd_kafka_headers_s;
 struct rd_kafka_message_s;
 
 namespace pgch::kafka {
@@ -36,11 +37,24 @@ class Record {
   /// Not a record: offset() is not in the partition any more, or not yet.
   bool is_out_of_range() const noexcept;
   std::string error_text() const;
-  /// Sets values[i] for each of names[i] that is there; the last one of a name counts.
-  void headers(std::span<const std::string_view> names, std::span<std::optional<std::string_view>> values) const;
 
  private:
+  friend class RecordHeaders;
   rd_kafka_message_s* message_;
+};
+
+/// A record's headers, taken out of it: freed with this, so that the memory serves the next record at once.
+class RecordHeaders {
+ public:
+  explicit RecordHeaders(const Record& record) noexcept;
+  ~RecordHeaders();
+  RecordHeaders(const RecordHeaders&) = delete;
+  RecordHeaders& operator=(const RecordHeaders&) = delete;
+  /// Sets values[i] for each of names[i] that is there; the last one of a name counts. The views live as long as this.
+  void find(std::span<const std::string_view> names, std::span<std::optional<std::string_view>> values) const;
+
+ private:
+  rd_kafka_headers_s* list_ = nullptr;
 };
 
 /// Some records of one take(), freed together.
@@ -72,7 +86,8 @@ struct Rebalance {
 class Consumer {
  public:
   /// A member of options.group, subscribed to options.topic.
-  static Result<std::unique_ptr<Consumer>> join(const KafkaOptions& options, std::int32_t partitions, const Context& context);
+  static Result<std::unique_ptr<Consumer>> join(const KafkaOptions& options, std::int32_t partitions,
+                                                const Context& context);
   /// No group: partitions are assigned by hand, records that are not committed to a transaction are seen too.
   static Result<std::unique_ptr<Consumer>> read(const KafkaOptions& options, const Context& context);
   virtual ~Consumer() = default;

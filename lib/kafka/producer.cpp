@@ -17,7 +17,8 @@ constexpr std::chrono::seconds say_every{15};
 
 class KafkaProducer final : public Producer {
  public:
-  KafkaProducer(const Context& context, std::string topic) : context_(context), topic_name_(std::move(topic)), listener_(context.log) {}
+  KafkaProducer(const Context& context, std::string topic)
+      : context_(context), topic_name_(std::move(topic)), listener_(context.log) {}
   ~KafkaProducer() override {
     if (!client_) return;
     // Nothing may be sent from here on, and the messages' memory must not be looked at again.
@@ -29,7 +30,8 @@ class KafkaProducer final : public Producer {
   KafkaProducer& operator=(const KafkaProducer&) = delete;
 
   Result<void> start(const KafkaOptions& options, std::size_t message_bytes_max) {
-    const std::string limit = std::to_string(std::min<std::size_t>(std::max<std::size_t>(message_bytes_max, 1000), 1'000'000'000));
+    const std::string limit =
+        std::to_string(std::min<std::size_t>(std::max<std::size_t>(message_bytes_max, 1000), 1'000'000'000));
     PGCH_ASSIGN(Conf conf, make_conf(options, Role::producer, {{"message.max.bytes", limit}}, listener_));
     rd_kafka_conf_set_dr_msg_cb(conf.get(), &KafkaProducer::on_delivery);
     PGCH_ASSIGN(client_, make_client(RD_KAFKA_PRODUCER, std::move(conf), "making a producer"));
@@ -41,7 +43,8 @@ class KafkaProducer final : public Producer {
   Result<void> send(const Outgoing& message) override {
     HeaderList headers(rd_kafka_headers_new(message.headers.size()));
     for (const Header& h : message.headers) {
-      const auto code = rd_kafka_header_add(headers.get(), h.name, -1, h.value.data(), static_cast<ssize_t>(h.value.size()));
+      const auto code =
+          rd_kafka_header_add(headers.get(), h.name, -1, h.value.data(), static_cast<ssize_t>(h.value.size()));
       if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(code, doing());
     }
     std::array<rd_kafka_vu_t, 6> parts{};
@@ -111,7 +114,8 @@ class KafkaProducer final : public Producer {
       return fail(RD_KAFKA_RESP_ERR__TIMED_OUT, {});
     } else if (now - wait.said > say_every) {
       wait.said = now;
-      context_.log.write(LogLevel::warning, listener_.describe(error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, doing())).message);
+      context_.log.write(LogLevel::warning,
+                         listener_.describe(error_of(RD_KAFKA_RESP_ERR__TIMED_OUT, doing())).message);
     }
     return {};
   }
@@ -150,8 +154,8 @@ class KafkaProducer final : public Producer {
 
 }  // namespace
 
-Result<std::unique_ptr<Producer>> Producer::open(const KafkaOptions& options, const std::string& topic, std::size_t message_bytes_max,
-                                                 const Context& context) {
+Result<std::unique_ptr<Producer>> Producer::open(const KafkaOptions& options, const std::string& topic,
+                                                 std::size_t message_bytes_max, const Context& context) {
   auto producer = std::make_unique<KafkaProducer>(context, topic);
   PGCH_TRY(producer->start(options, message_bytes_max));
   return std::unique_ptr<Producer>(std::move(producer));
@@ -160,7 +164,8 @@ Result<std::unique_ptr<Producer>> Producer::open(const KafkaOptions& options, co
 void warn_if_old(Logger& log) {
   if (rd_kafka_version() >= version_relied_on) return;
   log.write(LogLevel::warning, std::string("librdkafka ") + rd_kafka_version_str() +
-                                   " has known faults of the idempotent producer that 2.3.0 mends; pgch is tested with 2.0.2 and looks before it repeats, but a newer one is better");
+                                   " has known faults of the idempotent producer that 2.3.0 mends; pgch is tested with "
+                                   "2.0.2 and looks before it repeats, but a newer one is better");
 }
 
 }  // namespace pgch::kafka

@@ -29,16 +29,17 @@ struct Outgoing {
 
 class Producer {
  public:
-  static Result<std::unique_ptr<Producer>> open(const KafkaOptions& options, const std::string& topic, std::size_t message_bytes_max,
-                                                const Context& context);
+  static Result<std::unique_ptr<Producer>> open(const KafkaOptions& options, const std::string& topic,
+                                                std::size_t message_bytes_max, const Context& context);
   virtual ~Producer() = default;
-  /// Queues a message; waits while the queue is full. The bytes of `value` are not copied: they must stay as they are until
-  /// finish() has succeeded or the producer is gone.
+  /// Queues a message; waits while the queue is full. The bytes of `value` are not copied: they must stay as they are
+  /// until finish() has succeeded or the producer is gone.
   virtual Result<void> send(const Outgoing& message) = 0;
-  /// Returns when everything sent is confirmed. An Error: at least one message is not, and the producer is of no more use;
-  /// what was sent may still arrive.
+  /// Returns when everything sent is confirmed. An Error: at least one message is not, and the producer is of no more
+  /// use; what was sent may still arrive.
   virtual Result<void> finish() = 0;
-  /// By partition: the offset after the last record of ours that was confirmed, -1 if none. Grows as partitions are seen.
+  /// By partition: the offset after the last record of ours that was confirmed, -1 if none. Grows as partitions are
+  /// seen.
   virtual const std::vector<std::int64_t>& ends() const noexcept = 0;
 };
 

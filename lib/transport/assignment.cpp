@@ -8,14 +8,14 @@
 namespace pgch::transport {
 namespace {
 
-// Batch and attempt numbers of a partition without a note begin at random, far from those of any earlier life of the group:
-// the target may still know those, and must not take a new batch for an old one.
+// Batch and attempt numbers of a partition without a note begin at random, far from those of any earlier life of the
+// group: the target may still know those, and must not take a new batch for an old one.
 std::uint64_t random_base() { return static_cast<std::uint64_t>(std::random_device{}() & 0x3FFF'FFFFU) << 20U; }
 
 }  // namespace
 
-Result<std::vector<Begin>> begin_partitions(kafka::Consumer& consumer, const std::vector<std::int32_t>& partitions, bool latest,
-                                            const Ownership& ownership, std::uint64_t epoch) {
+Result<std::vector<Begin>> begin_partitions(kafka::Consumer& consumer, const std::vector<std::int32_t>& partitions,
+                                            bool latest, const Ownership& ownership, std::uint64_t epoch) {
   PGCH_ASSIGN(const std::vector<kafka::CommittedOffset> committed, consumer.committed(partitions));
   std::vector<Begin> out;
   for (std::size_t i = 0; i < partitions.size(); ++i) {
@@ -57,10 +57,13 @@ Result<void> explain_out_of_range(kafka::Consumer& consumer, const std::string& 
   const std::string wanted = std::to_string(reading.next);
   if (reading.next < w.low) {
     return halt(Errc::not_found, "records " + wanted + " to " + std::to_string(w.low - 1) + " of " + stream +
-                                     " are gone by retention and were never delivered; send them again from the source, or set the group's offset to " + std::to_string(w.low) + " to go on without them");
+                                     " are gone by retention and were never delivered; send them again from the "
+                                     "source, or set the group's offset to " +
+                                     std::to_string(w.low) + " to go on without them");
   }
-  return halt(Errc::conflict, stream + " ends at offset " + std::to_string(w.high) + ", but the group had read up to " + wanted +
-                                  ": the topic was made anew or lost records; use a new group, or set the group's offset by hand");
+  return halt(Errc::conflict,
+              stream + " ends at offset " + std::to_string(w.high) + ", but the group had read up to " + wanted +
+                  ": the topic was made anew or lost records; use a new group, or set the group's offset by hand");
 }
 
 }  // namespace pgch::transport

@@ -32,8 +32,8 @@ struct Begin {
 };
 
 /// `latest`: where nothing was ever committed for the topic, begin at its end.
-Result<std::vector<Begin>> begin_partitions(kafka::Consumer& consumer, const std::vector<std::int32_t>& partitions, bool latest,
-                                            const Ownership& ownership, std::uint64_t epoch);
+Result<std::vector<Begin>> begin_partitions(kafka::Consumer& consumer, const std::vector<std::int32_t>& partitions,
+                                            bool latest, const Ownership& ownership, std::uint64_t epoch);
 /// The sentence for an offset that the broker does not have.
 Result<void> explain_out_of_range(kafka::Consumer& consumer, const std::string& stream, const Reading& reading);
 

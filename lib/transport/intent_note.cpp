@@ -17,7 +17,8 @@ constexpr std::size_t note_bytes_max = 4'096;  // Kafka's default for offset.met
 
 bool HighWaters::advance(std::uint64_t stream, const Sequence& sequence) {
   // The most recent stream is the usual one, and it is at the back.
-  const auto found = std::find_if(entries_.rbegin(), entries_.rend(), [&](const Entry& e) { return e.stream == stream; });
+  const auto found =
+      std::find_if(entries_.rbegin(), entries_.rend(), [&](const Entry& e) { return e.stream == stream; });
   if (found == entries_.rend()) {
     if (entries_.size() == streams_max) entries_.erase(entries_.begin());
     entries_.push_back({stream, sequence});
@@ -59,7 +60,8 @@ Result<std::string> encode_note(const Note& note) {
   std::string out(prefix);
   codec::append_base64(out, as_bytes(bytes));
   if (out.size() > note_bytes_max) {
-    return halt(Errc::limit, "the intent of a batch takes " + std::to_string(out.size()) + " bytes, more than Kafka keeps with an offset (4096)");
+    return halt(Errc::limit, "the intent of a batch takes " + std::to_string(out.size()) +
+                                 " bytes, more than Kafka keeps with an offset (4096)");
   }
   return out;
 }
@@ -67,11 +69,14 @@ Result<std::string> encode_note(const Note& note) {
 Result<std::optional<Note>> decode_note(std::string_view metadata) {
   if (metadata.substr(0, any_prefix.size()) != any_prefix) return std::optional<Note>();
   const auto corrupt = [] {
-    return halt(Errc::corrupt, "the metadata of the group's committed offset was written by another version of pgch or is damaged; finish with that version, or set the group's offset by hand once it is known what has arrived");
+    return halt(Errc::corrupt,
+                "the metadata of the group's committed offset was written by another version of pgch or is damaged; "
+                "finish with that version, or set the group's offset by hand once it is known what has arrived");
   };
   if (metadata.substr(0, prefix.size()) != prefix) return corrupt();
   std::vector<std::byte> bytes;
-  if (!codec::parse_base64(metadata.substr(prefix.size()), bytes) || bytes.size() < sizeof(std::uint32_t)) return corrupt();
+  if (!codec::parse_base64(metadata.substr(prefix.size()), bytes) || bytes.size() < sizeof(std::uint32_t))
+    return corrupt();
   const auto body = std::span<const std::byte>(bytes).first(bytes.size() - sizeof(std::uint32_t));
   ByteReader tail(std::span<const std::byte>(bytes).last(sizeof(std::uint32_t)));
   if (tail.little<std::uint32_t>() != crc32c(body)) return corrupt();

@@ -1,5 +1,5 @@
-// What the receiving end writes into the metadata of its offset commits: the batch under way, and how far each producer's
-// stream has come. The grammar is in docs/WIRE.md.
+// What the receiving end writes into the metadata of its offset commits: the batch under way, and how far each
+// producer's stream has come. The grammar is in docs/WIRE.md.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@
 
 namespace pgch::transport {
 
-/// The highest sequence seen of each producer's stream in one partition. Keeps the streams heard of most recently: what it
-/// forgets here is forgotten in the note too, so a replay comes out the same.
+/// The highest sequence seen of each producer's stream in one partition. Keeps the streams heard of most recently: what
+/// it forgets here is forgotten in the note too, so a replay comes out the same.
 class HighWaters {
  public:
   static constexpr std::size_t streams_max = 64;
@@ -44,7 +44,7 @@ struct Note {
   std::uint64_t content = 0;
   std::uint64_t first_attempt = 0;
   std::string mark;
-  HighWaters waters;           ///< as they were before `first`
+  HighWaters waters;  ///< as they were before `first`
 };
 
 /// Error: the loader's mark makes it larger than a broker takes.

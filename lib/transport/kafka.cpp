@@ -32,7 +32,8 @@ class KafkaTransport final : public Transport {
 
 bool valid_topic(std::string_view name) {
   if (name.empty() || name.size() > 249 || name == "." || name == "..") return false;
-  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string_view::npos;
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+         std::string_view::npos;
 }
 
 Result<void> check(const KafkaOptions& options) {
@@ -40,16 +41,22 @@ Result<void> check(const KafkaOptions& options) {
   if (options.bootstrap.empty()) return wrong("bootstrap must name at least one broker, as host:port");
   for (const std::string_view topic : {std::string_view(options.topic), std::string_view(options.dead_letter_topic)}) {
     if (topic.data() == options.dead_letter_topic.data() && topic.empty()) continue;
-    if (!valid_topic(topic)) return wrong("\"" + std::string(topic) + "\" is not a topic's name: 1 to 249 letters, digits, dots, underscores and hyphens");
+    if (!valid_topic(topic))
+      return wrong("\"" + std::string(topic) +
+                   "\" is not a topic's name: 1 to 249 letters, digits, dots, underscores and hyphens");
   }
   if (options.group.empty()) return wrong("group must not be empty");
   if (options.partitions < 1) return wrong("partitions must be at least 1");
   if (options.replication < 1) return wrong("replication must be at least 1");
-  if (options.offset_reset != "earliest" && options.offset_reset != "latest") return wrong("offset_reset must be earliest or latest");
+  if (options.offset_reset != "earliest" && options.offset_reset != "latest")
+    return wrong("offset_reset must be earliest or latest");
   constexpr std::array<std::string_view, 5> codecs = {"none", "lz4", "zstd", "gzip", "snappy"};
-  if (std::find(codecs.begin(), codecs.end(), options.compression) == codecs.end()) return wrong("compression must be none, lz4, zstd, gzip or snappy");
-  if (options.json_bytes_max == 0 || options.json_bytes_max > (1u << 30)) return wrong("json_bytes_max must be between 1 byte and 1 GiB");
-  if (options.producer_queue_bytes_max < 1024 || options.producer_queue_bytes_max > (1u << 30)) return wrong("producer_queue_bytes_max must be between 1 KiB and 1 GiB");
+  if (std::find(codecs.begin(), codecs.end(), options.compression) == codecs.end())
+    return wrong("compression must be none, lz4, zstd, gzip or snappy");
+  if (options.json_bytes_max == 0 || options.json_bytes_max > (1u << 30))
+    return wrong("json_bytes_max must be between 1 byte and 1 GiB");
+  if (options.producer_queue_bytes_max < 1024 || options.producer_queue_bytes_max > (1u << 30))
+    return wrong("producer_queue_bytes_max must be between 1 KiB and 1 GiB");
   return kafka::check_passthrough(options.librdkafka);
 }
 

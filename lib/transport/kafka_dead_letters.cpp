@@ -67,7 +67,9 @@ class TopicDeadLetters final : public DeadLetters {
     PGCH_ASSIGN(const auto admin, kafka::Admin::open(options_, *context_));
     PGCH_ASSIGN(const std::optional<std::int32_t> partitions, admin->partitions(topic_));
     if (!partitions) {
-      if (!options_.create_topic) return halt(Errc::not_found, "topic " + topic_ + " for dead letters does not exist; create it, or switch create_topic on");
+      if (!options_.create_topic)
+        return halt(Errc::not_found,
+                    "topic " + topic_ + " for dead letters does not exist; create it, or switch create_topic on");
       PGCH_TRY(admin->create(topic_, 1, options_.replication));
       context_->log.write(LogLevel::info, "made topic " + topic_ + " for dead letters");
     }
@@ -92,7 +94,8 @@ class TopicDeadLetters final : public DeadLetters {
       message.value = r.payload;
       message.tombstone = r.payload.empty();
       const std::string size = std::to_string(r.payload.size());
-      if (const std::size_t room = bytes_max_ - std::min(bytes_max_, r.key.size() + r.reason.size() + record_overhead); r.payload.size() > room) {
+      if (const std::size_t room = bytes_max_ - std::min(bytes_max_, r.key.size() + r.reason.size() + record_overhead);
+          r.payload.size() > room) {
         // Its whole is still in its own topic, at the offset that the headers name.
         message.value = std::string_view(r.payload).substr(0, room);
         headers.push_back({"pgch-truncated-from", size});
@@ -113,6 +116,8 @@ class TopicDeadLetters final : public DeadLetters {
 
 }  // namespace
 
-std::shared_ptr<DeadLetters> make_kafka_dead_letters(KafkaOptions options) { return std::make_shared<TopicDeadLetters>(std::move(options)); }
+std::shared_ptr<DeadLetters> make_kafka_dead_letters(KafkaOptions options) {
+  return std::make_shared<TopicDeadLetters>(std::move(options));
+}
 
 }  // namespace pgch::transport

@@ -12,8 +12,8 @@
 namespace pgch::transport {
 namespace {
 
-// A producer that died may have handed bytes to its kernel that the broker has not appended yet. They are in the broker's
-// socket by now, or lost; the broker works on them within milliseconds, unless it is overloaded.
+// A producer that died may have handed bytes to its kernel that the broker has not appended yet. They are in the
+// broker's socket by now, or lost; the broker works on them within milliseconds, unless it is overloaded.
 constexpr std::chrono::seconds settle_time{1};
 constexpr std::chrono::seconds patience{60};
 constexpr std::size_t records_at_once = 5'000;
@@ -21,7 +21,11 @@ constexpr std::size_t records_at_once = 5'000;
 class Search {
  public:
   Search(const KafkaOptions& options, const Context& context, const LookRequest& request)
-      : options_(options), context_(context), request_(request), attempts_(request.attempts.begin(), request.attempts.end()), next_(request.from) {}
+      : options_(options),
+        context_(context),
+        request_(request),
+        attempts_(request.attempts.begin(), request.attempts.end()),
+        next_(request.from) {}
 
   Result<std::vector<std::uint32_t>> run() {
     const auto begin = context_.clock.now();
@@ -42,12 +46,16 @@ class Search {
       PGCH_ASSIGN(const kafka::Watermarks w, consumer_->watermarks(static_cast<std::int32_t>(p)));
       const std::string place = options_.topic + "/" + std::to_string(p);
       if (w.low > next_[p]) {
-        return halt(Errc::not_found, "records " + std::to_string(next_[p]) + " to " + std::to_string(w.low - 1) + " of " + place +
-                                         " are gone by retention, and an unfinished batch has to be looked for there; lengthen the topic's retention, compare the topic with the source by hand, and then remove the journal");
+        return halt(Errc::not_found,
+                    "records " + std::to_string(next_[p]) + " to " + std::to_string(w.low - 1) + " of " + place +
+                        " are gone by retention, and an unfinished batch has to be looked for there; lengthen the "
+                        "topic's retention, compare the topic with the source by hand, and then remove the journal");
       }
       if (w.high < next_[p]) {
-        return halt(Errc::conflict, place + " ends at offset " + std::to_string(w.high) + ", but " + std::to_string(next_[p]) +
-                                        " was noted before: the topic was made anew or lost records; compare it with the source by hand, and then remove the journal");
+        return halt(Errc::conflict, place + " ends at offset " + std::to_string(w.high) + ", but " +
+                                        std::to_string(next_[p]) +
+                                        " was noted before: the topic was made anew or lost records; compare it with "
+                                        "the source by hand, and then remove the journal");
       }
       ends_[p] = w.high;
     }
@@ -67,12 +75,14 @@ class Search {
         ++p;
         continue;
       }
-      if (context_.stop.stop_requested()) return retry(Errc::stopped, "stopped while looking for a batch in topic " + options_.topic);
+      if (context_.stop.stop_requested())
+        return retry(Errc::stopped, "stopped while looking for a batch in topic " + options_.topic);
       kafka::Records records;
       if (consumer_->take(static_cast<std::int32_t>(p), records, records_at_once, 0) == 0) {
         PGCH_TRY(consumer_->poll(5));
         // Records of a transaction's end take offsets, but are not handed out.
-        if (context_.clock.now() - progress > patience) return retry(Errc::timeout, "Kafka: topic " + options_.topic + " could not be read to its end in time");
+        if (context_.clock.now() - progress > patience)
+          return retry(Errc::timeout, "Kafka: topic " + options_.topic + " could not be read to its end in time");
         continue;
       }
       progress = context_.clock.now();
@@ -84,13 +94,17 @@ class Search {
   Result<void> take(std::size_t partition, const kafka::Records& records) {
     constexpr std::array<std::string_view, 2> names = {header_stream, header_sequence};
     for (std::size_t i = 0; i < records.size(); ++i) {
-      if (records[i].error() != 0) return kafka::error_of(records[i].error(), "looking for a batch in topic " + options_.topic, records[i].error_text());
+      if (records[i].error() != 0)
+        return kafka::error_of(records[i].error(), "looking for a batch in topic " + options_.topic,
+                               records[i].error_text());
       next_[partition] = records[i].offset() + 1;
       std::array<std::optional<std::string_view>, 2> values;
-      records[i].headers(names, values);
+      const kafka::RecordHeaders headers(records[i]);
+      headers.find(names, values);
       if (!values[0] || !values[1] || *values[0] != request_.stream) continue;
       const auto sequence = parse_sequence(*values[1]);
-      if (sequence && sequence->epoch == request_.epoch && attempts_.count(sequence->major) != 0) found_.insert(sequence->minor);
+      if (sequence && sequence->epoch == request_.epoch && attempts_.count(sequence->major) != 0)
+        found_.insert(sequence->minor);
     }
     return {};
   }
@@ -106,7 +120,8 @@ class Search {
 
 }  // namespace
 
-Result<std::vector<std::uint32_t>> find_landed(const KafkaOptions& options, const Context& context, const LookRequest& request) {
+Result<std::vector<std::uint32_t>> find_landed(const KafkaOptions& options, const Context& context,
+                                               const LookRequest& request) {
   return Search(options, context, request).run();
 }
 

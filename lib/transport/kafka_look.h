@@ -19,6 +19,7 @@ struct LookRequest {
 };
 
 /// Ordinals that are there, each once, in no order. Waits long enough that what a dead producer had sent has arrived.
-Result<std::vector<std::uint32_t>> find_landed(const KafkaOptions& options, const Context& context, const LookRequest& request);
+Result<std::vector<std::uint32_t>> find_landed(const KafkaOptions& options, const Context& context,
+                                               const LookRequest& request);
 
 }  // namespace pgch::transport

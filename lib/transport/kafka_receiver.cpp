@@ -1,4 +1,5 @@
-// Reads a topic as a member of a group, batch by batch, each of one partition. Offsets are committed by the journal only.
+// Reads a topic as a member of a group, batch by batch, each of one partition. Offsets are committed by the journal
+// only.
 #include "transport/kafka_receiver.h"
 
 #include <algorithm>
@@ -25,7 +26,8 @@ constexpr std::chrono::seconds revoke_patience{120};
 
 class KafkaReceiver final : public Extractor {
  public:
-  KafkaReceiver(KafkaOptions options, std::shared_ptr<Ownership> ownership) : options_(std::move(options)), ownership_(std::move(ownership)) {}
+  KafkaReceiver(KafkaOptions options, std::shared_ptr<Ownership> ownership)
+      : options_(std::move(options)), ownership_(std::move(ownership)) {}
   ~KafkaReceiver() override { KafkaReceiver::close(); }
   KafkaReceiver(const KafkaReceiver&) = delete;
   KafkaReceiver& operator=(const KafkaReceiver&) = delete;
@@ -35,7 +37,8 @@ class KafkaReceiver final : public Extractor {
   Result<void> open(const Context& context, std::vector<Intent>) override {
     close();
     context_.emplace(context);
-    if (!options_.schema) return halt(Errc::config, "a Kafka consumer needs to know the table that messages are turned into");
+    if (!options_.schema)
+      return halt(Errc::config, "a Kafka consumer needs to know the table that messages are turned into");
     PGCH_ASSIGN(TableSchema schema, options_.schema());
     schema_ = std::make_shared<const TableSchema>(std::move(schema));
     reader_ = std::make_unique<RecordReader>(options_, schema_);
@@ -50,7 +53,9 @@ class KafkaReceiver final : public Extractor {
       PGCH_TRY(consumer_->poll(50));
       PGCH_TRY(serve_group());
     }
-    if (!assigned_) context.log.write(LogLevel::info, "waiting for group " + options_.group + " to assign partitions of topic " + options_.topic);
+    if (!assigned_)
+      context.log.write(LogLevel::info,
+                        "waiting for group " + options_.group + " to assign partitions of topic " + options_.topic);
     return {};
   }
 
@@ -70,7 +75,8 @@ class KafkaReceiver final : public Extractor {
         PGCH_TRY(close_settled());
         if (options_.until_end) return Fetch::end;
       }
-      if (context_->clock.now() >= deadline || context_->stop.stop_requested()) return at_ends ? Fetch::idle : Fetch::busy;
+      if (context_->clock.now() >= deadline || context_->stop.stop_requested())
+        return at_ends ? Fetch::idle : Fetch::busy;
       PGCH_TRY(consumer_->poll(turn_ms));
     }
   }
@@ -87,7 +93,8 @@ class KafkaReceiver final : public Extractor {
     const std::lock_guard lock(ownership_->mutex);
     Owned* o = ownership_->find(stream);
     if (o == nullptr || !place || place->epoch != o->epoch) return;
-    const auto gone = std::find_if(o->out.begin(), o->out.end(), [&](const HandedOut& h) { return h.first == place->first; });
+    const auto gone =
+        std::find_if(o->out.begin(), o->out.end(), [&](const HandedOut& h) { return h.first == place->first; });
     if (gone == o->out.end()) return;
     o->out.erase(gone);
     o->restart = true;
@@ -98,7 +105,8 @@ class KafkaReceiver final : public Extractor {
     {
       const std::lock_guard lock(ownership_->mutex);
       // What was not begun may be forgotten; what was begun and not finished stays open in its note.
-      for (auto& [partition, o] : ownership_->owned) std::erase_if(o.out, [](const HandedOut& h) { return !h.intended; });
+      for (auto& [partition, o] : ownership_->owned)
+        std::erase_if(o.out, [](const HandedOut& h) { return !h.intended; });
     }
     if (auto closed = close_settled(); !closed) context_->log.write(LogLevel::warning, closed.error().message);
     report_repeats();
@@ -119,12 +127,15 @@ class KafkaReceiver final : public Extractor {
     PGCH_ASSIGN(const auto admin, kafka::Admin::open(options_, *context_));
     PGCH_ASSIGN(std::optional<std::int32_t> partitions, admin->partitions(options_.topic));
     if (!partitions && !options_.create_topic) {
-      return halt(Errc::not_found, "topic " + options_.topic + " does not exist; start the producer first, create it, or switch create_topic on");
+      return halt(Errc::not_found,
+                  "topic " + options_.topic +
+                      " does not exist; start the producer first, create it, or switch create_topic on");
     }
     if (!partitions) {
       // The producing half makes it with its first batch only, and that may be long in coming.
       PGCH_TRY(admin->create(options_.topic, options_.partitions, options_.replication));
-      context_->log.write(LogLevel::warning, "topic " + options_.topic + " did not exist; made it with " + std::to_string(options_.partitions) + " partitions");
+      context_->log.write(LogLevel::warning, "topic " + options_.topic + " did not exist; made it with " +
+                                                 std::to_string(options_.partitions) + " partitions");
       PGCH_ASSIGN(partitions, admin->partitions(options_.topic));
     }
     partitions_ = partitions.value_or(0);
@@ -133,25 +144,33 @@ class KafkaReceiver final : public Extractor {
     for (const kafka::Watermarks& w : marks) until_.push_back(w.high);
     PGCH_ASSIGN(const std::vector<kafka::CommittedOffset> committed, admin->committed(options_.topic, partitions_));
     // A partition that was added later has no commit either, and its first records are wanted.
-    first_start_ = std::all_of(committed.begin(), committed.end(), [](const kafka::CommittedOffset& c) { return c.offset < 0; });
+    first_start_ =
+        std::all_of(committed.begin(), committed.end(), [](const kafka::CommittedOffset& c) { return c.offset < 0; });
     return {};
   }
 
   Result<void> serve_group() {
     const kafka::Rebalance wish = consumer_->rebalance();
     switch (wish.kind) {
-      case kafka::Rebalance::Kind::none: return {};
-      case kafka::Rebalance::Kind::assigned: return take_over(wish.partitions);
+      case kafka::Rebalance::Kind::none:
+        return {};
+      case kafka::Rebalance::Kind::assigned:
+        return take_over(wish.partitions);
       case kafka::Rebalance::Kind::lost:
-        context_->log.write(LogLevel::warning, "group " + options_.group + " took all partitions of topic " + options_.topic + " away without asking; what was under way is settled by their next owners");
+        context_->log.write(LogLevel::warning,
+                            "group " + options_.group + " took all partitions of topic " + options_.topic +
+                                " away without asking; what was under way is settled by their next owners");
         return give_up();
-      case kafka::Rebalance::Kind::revoked: return hand_over();
+      case kafka::Rebalance::Kind::revoked:
+        return hand_over();
     }
     return {};
   }
 
   Result<void> take_over(const std::vector<std::int32_t>& partitions) {
-    PGCH_ASSIGN(std::vector<Begin> begins, begin_partitions(*consumer_, partitions, first_start_ && options_.offset_reset == "latest", *ownership_, ++epoch_));
+    PGCH_ASSIGN(std::vector<Begin> begins,
+                begin_partitions(*consumer_, partitions, first_start_ && options_.offset_reset == "latest", *ownership_,
+                                 ++epoch_));
     std::vector<std::pair<std::int32_t, std::int64_t>> from;
     readings_.clear();
     std::vector<std::int32_t> pins;
@@ -162,7 +181,10 @@ class KafkaReceiver final : public Extractor {
         const std::int32_t p = b.reading.partition;
         from.emplace_back(p, b.reading.next);
         if (b.pin) pins.push_back(p);
-        if (b.reading.replay) context_->log.write(LogLevel::info, ownership_->stream_of(p) + ": a batch was under way when its earlier owner ended; settling it first");
+        if (b.reading.replay)
+          context_->log.write(
+              LogLevel::info,
+              ownership_->stream_of(p) + ": a batch was under way when its earlier owner ended; settling it first");
         ownership_->owned.emplace(p, std::move(b.owned));
         readings_.emplace(p, std::move(b.reading));
       }
@@ -171,7 +193,8 @@ class KafkaReceiver final : public Extractor {
     assigned_ = true;
     revoking_since_.reset();
     for (const std::int32_t p : pins) PGCH_TRY(ownership_->close_partition(p));
-    context_->log.write(LogLevel::info, "reading " + std::to_string(partitions.size()) + " partitions of topic " + options_.topic);
+    context_->log.write(LogLevel::info,
+                        "reading " + std::to_string(partitions.size()) + " partitions of topic " + options_.topic);
     return {};
   }
 
@@ -283,7 +306,8 @@ class KafkaReceiver final : public Extractor {
       PGCH_ASSIGN(full, take_records(reading, into, limits, bytes));
     }
     if (replaying && !full) {
-      return retry(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) + " could not be read again in time");
+      return retry(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) +
+                                      " could not be read again in time");
     }
     if (!replaying && into.rows == 0 && into.rejected.empty()) {
       skip_repeats(reading);
@@ -296,11 +320,14 @@ class KafkaReceiver final : public Extractor {
   bool refill(Reading& reading, std::size_t wanted) {
     reading.records.clear();
     reading.used = 0;
-    return consumer_->take(reading.partition, reading.records, std::clamp<std::size_t>(wanted, 1, records_at_once), 0) != 0;
+    return consumer_->take(reading.partition, reading.records, std::clamp<std::size_t>(wanted, 1, records_at_once),
+                           0) != 0;
   }
 
   bool wait_for_more(const Reading& reading, const RowBatch& into, Clock::TimePoint until) const {
-    if (context_->stop.stop_requested() || context_->clock.now() >= until || consumer_->rebalance().kind != kafka::Rebalance::Kind::none) return false;
+    if (context_->stop.stop_requested() || context_->clock.now() >= until ||
+        consumer_->rebalance().kind != kafka::Rebalance::Kind::none)
+      return false;
     if (reading.replay) return true;
     if (into.rows == 0 && into.rejected.empty()) return false;
     if (options_.until_end && past_until(reading)) return false;
@@ -318,15 +345,24 @@ class KafkaReceiver final : public Extractor {
         PGCH_TRY(take_event(reading, record));
         continue;
       }
-      if (!reading.replay && (into.rows >= limits.rows_max || (bytes != 0 && bytes + record.value().size() > limits.bytes_max))) return true;
+      if (!reading.replay &&
+          (into.rows >= limits.rows_max || (bytes != 0 && bytes + record.value().size() > limits.bytes_max)))
+        return true;
       reading.next = reading.reached = record.offset() + 1;
       reading.at_end = false;
       const std::size_t before = bytes;
       bytes += record.value().size() + record.key().size();
       switch (reader_->take(record, into, reading.waters)) {
-        case RecordReader::Outcome::row: rejected_in_a_row_ = 0; break;
-        case RecordReader::Outcome::repeat: bytes = before; ++repeats_; break;
-        case RecordReader::Outcome::rejected: PGCH_TRY(count_rejected(into)); break;
+        case RecordReader::Outcome::row:
+          rejected_in_a_row_ = 0;
+          break;
+        case RecordReader::Outcome::repeat:
+          bytes = before;
+          ++repeats_;
+          break;
+        case RecordReader::Outcome::rejected:
+          PGCH_TRY(count_rejected(into));
+          break;
       }
     }
     if (reading.replay) return reading.reached > reading.replay->last;
@@ -349,8 +385,10 @@ class KafkaReceiver final : public Extractor {
 
   Result<void> count_rejected(const RowBatch& into) {
     if (++rejected_in_a_row_ <= rejected_in_a_row_max) return {};
-    return halt(Errc::schema, "more than " + std::to_string(rejected_in_a_row_max) + " messages of topic " + options_.topic + " in a row can't be turned into rows of " + display_name(*schema_) +
-                                  ", so it is not the messages that are wrong; the last one: " + into.rejected.back().reason);
+    return halt(Errc::schema,
+                "more than " + std::to_string(rejected_in_a_row_max) + " messages of topic " + options_.topic +
+                    " in a row can't be turned into rows of " + display_name(*schema_) +
+                    ", so it is not the messages that are wrong; the last one: " + into.rejected.back().reason);
   }
 
   // Only repeats came: the next batch begins behind them, and if nothing is out, the group may know.
@@ -398,7 +436,8 @@ class KafkaReceiver final : public Extractor {
 
   void report_repeats() {
     if (repeats_ == 0) return;
-    context_->log.write(LogLevel::info, "topic " + options_.topic + ": " + std::to_string(repeats_) + " repeated records were left out");
+    context_->log.write(LogLevel::info, "topic " + options_.topic + ": " + std::to_string(repeats_) +
+                                            " repeated records were left out");
     repeats_ = 0;
   }
 

@@ -1,4 +1,5 @@
-// A batch becomes one record a row, all confirmed before load() returns. The topic itself is the checkpoint: look() reads it.
+// A batch becomes one record a row, all confirmed before load() returns. The topic itself is the checkpoint: look()
+// reads it.
 #include "transport/kafka_sender.h"
 
 #include <algorithm>
@@ -39,20 +40,24 @@ class KafkaSender final : public Loader {
     PGCH_ASSIGN(std::optional<std::int32_t> partitions, admin_->partitions(options_.topic));
     if (!partitions) {
       if (!options_.create_topic) {
-        return halt(Errc::not_found, "topic " + options_.topic + " does not exist; create it, or switch create_topic on");
+        return halt(Errc::not_found,
+                    "topic " + options_.topic + " does not exist; create it, or switch create_topic on");
       }
       PGCH_TRY(admin_->create(options_.topic, options_.partitions, options_.replication));
-      context_->log.write(LogLevel::info, "made topic " + options_.topic + " with " + std::to_string(options_.partitions) + " partitions");
+      context_->log.write(LogLevel::info, "made topic " + options_.topic + " with " +
+                                              std::to_string(options_.partitions) + " partitions");
       PGCH_ASSIGN(partitions, admin_->partitions(options_.topic));
     }
     if (partitions_ != 0 && partitions.value_or(0) != partitions_) {
-      return halt(Errc::conflict, "topic " + options_.topic + " had " + std::to_string(partitions_) + " partitions and has " + std::to_string(partitions.value_or(0)) +
+      return halt(Errc::conflict, "topic " + options_.topic + " had " + std::to_string(partitions_) +
+                                      " partitions and has " + std::to_string(partitions.value_or(0)) +
                                       ": keys go to other partitions now; let the consumers drain it, and start again");
     }
     partitions_ = partitions.value_or(0);
     PGCH_ASSIGN(const std::size_t topic_limit, admin_->message_bytes_max(options_.topic));
     bytes_max_ = options_.message_bytes_max == 0 ? topic_limit : std::min(options_.message_bytes_max, topic_limit);
-    encoder_ = std::make_unique<codec::JsonRowEncoder>(std::make_shared<const TableSchema>(schema), options_.json_as_object);
+    encoder_ =
+        std::make_unique<codec::JsonRowEncoder>(std::make_shared<const TableSchema>(schema), options_.json_as_object);
     has_key_ = !key_indexes(schema).empty();
     return LoaderTraits{true, {}};
   }
@@ -82,7 +87,8 @@ class KafkaSender final : public Loader {
       return sent;
     }
     const auto& confirmed = producer_->ends();
-    for (std::size_t p = 0; p < std::min(confirmed.size(), ends_.size()); ++p) ends_[p] = std::max(ends_[p], confirmed[p]);
+    for (std::size_t p = 0; p < std::min(confirmed.size(), ends_.size()); ++p)
+      ends_[p] = std::max(ends_[p], confirmed[p]);
     return {};
   }
 
@@ -97,7 +103,9 @@ class KafkaSender final : public Loader {
     PGCH_ASSIGN(request.from, decode_mark(intent.mark));
     PGCH_ASSIGN(const std::optional<std::int32_t> partitions, admin_->partitions(options_.topic));
     if (static_cast<std::size_t>(partitions.value_or(0)) < request.from.size()) {
-      return halt(Errc::conflict, "topic " + options_.topic + " is gone or has fewer partitions than when the unfinished batch was sent; compare it with the source by hand, and then remove the journal");
+      return halt(Errc::conflict, "topic " + options_.topic +
+                                      " is gone or has fewer partitions than when the unfinished batch was sent; "
+                                      "compare it with the source by hand, and then remove the journal");
     }
     // Partitions that were added since then began empty.
     request.from.resize(static_cast<std::size_t>(*partitions), 0);
@@ -133,19 +141,30 @@ class KafkaSender final : public Loader {
       const Span before = spans_.empty() ? Span{} : spans_.back();
       const bool removed = batch.op_of(row) == RowOp::remove;
       if (removed && !has_key_) {
-        return halt(Errc::schema, "a row of " + display_name(encoder_->schema()) + " was deleted, but the table has no key that a record could carry");
+        return halt(Errc::schema, "a row of " + display_name(encoder_->schema()) +
+                                      " was deleted, but the table has no key that a record could carry");
       }
       std::size_t bad = removed ? npos : encoder_->append_row(batch, row, values_);
       if (bad == npos) bad = encoder_->append_key(batch, row, keys_);
       if (bad != npos) {
         const std::string& name = encoder_->schema().columns[bad].name;
-        return Error{Errc::data, Recovery::dead_letter, false, "the column \"" + name + "\" holds text that is not UTF-8 or not JSON: it can't be written as JSON", {}};
+        return Error{
+            Errc::data,
+            Recovery::dead_letter,
+            false,
+            "the column \"" + name + "\" holds text that is not UTF-8 or not JSON: it can't be written as JSON",
+            {}};
       }
       spans_.push_back({values_.size(), keys_.size()});
-      const std::size_t bytes = values_.size() - before.value_end + keys_.size() - before.key_end + stream.size() + record_overhead;
+      const std::size_t bytes =
+          values_.size() - before.value_end + keys_.size() - before.key_end + stream.size() + record_overhead;
       if (bytes > bytes_max_) {
-        return Error{Errc::data, Recovery::dead_letter, false,
-                     "the message has " + std::to_string(bytes) + " bytes, more than topic " + options_.topic + " takes (max.message.bytes = " + std::to_string(bytes_max_) + ")", {}};
+        return Error{Errc::data,
+                     Recovery::dead_letter,
+                     false,
+                     "the message has " + std::to_string(bytes) + " bytes, more than topic " + options_.topic +
+                         " takes (max.message.bytes = " + std::to_string(bytes_max_) + ")",
+                     {}};
       }
     }
     return {};
@@ -161,7 +180,10 @@ class KafkaSender final : public Loader {
       const Span to = spans_[row];
       write_sequence({attempt.generation, attempt.number, batch.ordinal_of(row)}, sequence);
       version = std::to_string(batch.version_of(row));
-      headers = {{{header_stream.data(), stream}, {header_sequence.data(), sequence}, {header_version.data(), version}, {header_op.data(), op_text(batch.op_of(row))}}};
+      headers = {{{header_stream.data(), stream},
+                  {header_sequence.data(), sequence},
+                  {header_version.data(), version},
+                  {header_op.data(), op_text(batch.op_of(row))}}};
       kafka::Outgoing message;
       message.key = std::string_view(keys_).substr(from.key_end, to.key_end - from.key_end);
       message.has_key = has_key_;
@@ -190,6 +212,8 @@ class KafkaSender final : public Loader {
 
 }  // namespace
 
-std::unique_ptr<Loader> make_kafka_sender(KafkaOptions options) { return std::make_unique<KafkaSender>(std::move(options)); }
+std::unique_ptr<Loader> make_kafka_sender(KafkaOptions options) {
+  return std::make_unique<KafkaSender>(std::move(options));
+}
 
 }  // namespace pgch::transport

@@ -74,7 +74,8 @@ Result<void> Ownership::close_partition(std::int32_t partition) {
   auto committed = through->commit(partition, next, metadata);
   if (!committed && !kafka::is_stale_owner(committed.error())) return committed;
   const std::lock_guard lock(mutex);
-  if (const auto found = owned.find(partition); found != owned.end() && found->second.done_next == next) found->second.dirty = false;
+  if (const auto found = owned.find(partition); found != owned.end() && found->second.done_next == next)
+    found->second.dirty = false;
   return {};
 }
 
@@ -97,7 +98,8 @@ std::optional<PartitionPosition> decode_position(const Position& position) {
 }
 
 Error revoked_error(const std::string& stream) {
-  return Error{Errc::conflict, Recovery::retry, false, stream + " was revoked: the group gave it to another consumer, which goes on from the last commit",
+  return Error{Errc::conflict, Recovery::retry, false,
+               stream + " was revoked: the group gave it to another consumer, which goes on from the last commit",
                std::string(kafka::revoked)};
 }
 
@@ -107,7 +109,8 @@ class CommitJournal final : public Journal {
  public:
   explicit CommitJournal(std::shared_ptr<Ownership> ownership) : ownership_(std::move(ownership)) {}
 
-  // The group is the lock: a partition has one owner. Each partition's note begins at a random number instead of a generation.
+  // The group is the lock: a partition has one owner. Each partition's note begins at a random number instead of a
+  // generation.
   Result<void> open(const Context&) override { return {}; }
   std::uint64_t generation() const noexcept override { return 1; }
   // Nobody knows them before the partitions are assigned: they come with the batches that the extractor hands out.
@@ -130,7 +133,8 @@ class CommitJournal final : public Journal {
       Owned* o = ownership_->find(intent.stream);
       HandedOut* h = o != nullptr && o->epoch == place->epoch ? o->find(place->first) : nullptr;
       const bool open_already = h != nullptr && h->intended;
-      if (h == nullptr || !ownership_->consumer || ((o->revoking || o->restart) && !open_already)) return revoked_error(intent.stream);
+      if (h == nullptr || !ownership_->consumer || ((o->revoking || o->restart) && !open_already))
+        return revoked_error(intent.stream);
       // Its commit says that everything before it is at the target: what was never begun can't be.
       for (const HandedOut& before : o->out) {
         if (before.first < h->first && !before.intended) return revoked_error(intent.stream);
@@ -141,7 +145,8 @@ class CommitJournal final : public Journal {
       consumer = ownership_->consumer;
     }
     auto metadata = encode_note(note);
-    Result<void> committed = metadata ? consumer->commit(partition, note.first, *metadata) : Result<void>(metadata.error());
+    Result<void> committed =
+        metadata ? consumer->commit(partition, note.first, *metadata) : Result<void>(metadata.error());
     if (committed) {
       const std::lock_guard lock(ownership_->mutex);
       // This commit has closed everything before it as well.
@@ -195,6 +200,8 @@ class CommitJournal final : public Journal {
 
 }  // namespace
 
-std::shared_ptr<Journal> make_commit_journal(std::shared_ptr<Ownership> ownership) { return std::make_shared<CommitJournal>(std::move(ownership)); }
+std::shared_ptr<Journal> make_commit_journal(std::shared_ptr<Ownership> ownership) {
+  return std::make_shared<CommitJournal>(std::move(ownership));
+}
 
 }  // namespace pgch::transport

@@ -1,5 +1,5 @@
-// The partitions that this process owns at the moment, and the batches of them that are out. The extractor's thread and the
-// loader's (through the journal) both work on it, under its lock.
+// The partitions that this process owns at the moment, and the batches of them that are out. The extractor's thread and
+// the loader's (through the journal) both work on it, under its lock.
 #pragma once
 
 #include <condition_variable>

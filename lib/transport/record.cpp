@@ -35,7 +35,8 @@ void write_sequence(const Sequence& sequence, std::string& out) {
 
 std::optional<Sequence> parse_sequence(std::string_view text) {
   Sequence s;
-  if (!take_number(text, s.epoch) || !take_dot(text) || !take_number(text, s.major) || !take_dot(text) || !take_number(text, s.minor) || !text.empty()) {
+  if (!take_number(text, s.epoch) || !take_dot(text) || !take_number(text, s.major) || !take_dot(text) ||
+      !take_number(text, s.minor) || !text.empty()) {
     return std::nullopt;
   }
   return s;
@@ -49,9 +50,12 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 std::string_view op_text(RowOp op) {
   switch (op) {
-    case RowOp::insert: return {};
-    case RowOp::update: return "update";
-    case RowOp::remove: return "remove";
+    case RowOp::insert:
+      return {};
+    case RowOp::update:
+      return "update";
+    case RowOp::remove:
+      return "remove";
   }
   return {};
 }

@@ -32,7 +32,8 @@ RecordReader::RecordReader(const KafkaOptions& options, std::shared_ptr<const Ta
 RecordReader::Outcome RecordReader::take(const kafka::Record& record, RowBatch& batch, HighWaters& waters) {
   constexpr std::array<std::string_view, 4> names = {header_stream, header_sequence, header_version, header_op};
   std::array<std::optional<std::string_view>, 4> values;
-  record.headers(names, values);
+  const kafka::RecordHeaders headers(record);
+  headers.find(names, values);
   const auto& [stream, sequence_text, version_text, op_header] = values;
   if (stream && sequence_text) {
     const auto sequence = parse_sequence(*sequence_text);
@@ -51,7 +52,8 @@ RecordReader::Outcome RecordReader::take(const kafka::Record& record, RowBatch& 
     if (!named) return reject(record, "the header pgch-op is neither insert, update nor remove", batch);
     op = *named;
   }
-  const bool read = record.has_value() ? decoder_.append_row(record.value(), batch) : decoder_.append_key(record.key(), batch);
+  const bool read =
+      record.has_value() ? decoder_.append_row(record.value(), batch) : decoder_.append_key(record.key(), batch);
   if (!read) return reject(record, decoder_.reason(), batch);
   batch.versions.push_back(version);
   append_op(batch, record.has_value() ? op : RowOp::remove);

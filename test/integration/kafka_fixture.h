@@ -74,7 +74,8 @@ inline RowBatch logins(std::int64_t first, std::uint32_t rows, const std::string
   for (std::uint32_t i = 0; i < rows; ++i) {
     const std::int64_t id = first + i;
     append_value(batch.columns[0], Layout::fixed8, false, {reinterpret_cast<const std::byte*>(&id), 8});
-    append_value(batch.columns[1], Layout::varlen, true, {reinterpret_cast<const std::byte*>(name.data()), name.size()});
+    append_value(batch.columns[1], Layout::varlen, true,
+                 {reinterpret_cast<const std::byte*>(name.data()), name.size()});
   }
   batch.rows = rows;
   batch.version = 7;
@@ -167,7 +168,13 @@ struct Consuming {
     if (batch.intent) {
       intent = *batch.intent;
     } else {
-      intent = {batch.stream, receiver.journal->next_sequence(batch.stream), {}, batch.position, batch.rows, content_hash(batch), ""};
+      intent = {batch.stream,
+                receiver.journal->next_sequence(batch.stream),
+                {},
+                batch.position,
+                batch.rows,
+                content_hash(batch),
+                ""};
     }
     auto number = receiver.journal->intend(intent, true);
     if (!number) return number.error();

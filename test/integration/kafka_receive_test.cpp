@@ -220,7 +220,8 @@ TEST_CASE("poison records become dead letters with reason and origin, and the re
   CHECK(records[0].value() == "not json");
   const std::vector<std::string_view> names = {"pgch-reason", "pgch-topic", "pgch-partition", "pgch-offset"};
   std::vector<std::optional<std::string_view>> values(4);
-  records[1].headers(names, values);
+  const kafka::RecordHeaders headers(records[1]);
+  headers.find(names, values);
   CHECK(values[0] == batch.rejected[1].reason);
   CHECK(values[1] == broker.options.topic);
   CHECK(values[2] == "0");
@@ -323,7 +324,9 @@ namespace {
 class Member {
  public:
   Member(Broker& broker, std::map<std::int64_t, int>& seen, std::mutex& mutex, std::uint64_t seed)
-      : consuming_(broker), seen_(seen), mutex_(mutex), random_(seed), reader_([this] { read(); }), loader_([this] { load(); }) {}
+      : consuming_(broker), seen_(seen), mutex_(mutex), random_(seed), reader_([this] { read(); }), loader_([this] {
+          load();
+        }) {}
   ~Member() { stop(); }
   void stop() {
     stop_ = true;
@@ -426,7 +429,8 @@ TEST_CASE("members that come and go lose and double nothing") {
   std::int64_t sent = 0;
   std::vector<std::unique_ptr<Member>> members;
   for (int round = 0; round < 12; ++round) {
-    must(loader->load(logins(sent + 1, 3000), {"p", "s", 1, static_cast<std::uint64_t>(round + 1), static_cast<std::uint64_t>(round + 1)}));
+    must(loader->load(logins(sent + 1, 3000),
+                      {"p", "s", 1, static_cast<std::uint64_t>(round + 1), static_cast<std::uint64_t>(round + 1)}));
     sent += 3000;
     if (members.size() < 3 && (members.empty() || random() % 2 == 0)) {
       members.push_back(std::make_unique<Member>(broker, seen, mutex, random()));
@@ -444,7 +448,8 @@ TEST_CASE("members that come and go lose and double nothing") {
   }
   std::string state = broker.log.all();
   for (const PartitionInfo& p : must(describe_topic(broker.options, broker.context()))) {
-    state += "partition " + std::to_string(p.id) + ": committed " + std::to_string(p.committed) + " of " + std::to_string(p.high) + "\n";
+    state += "partition " + std::to_string(p.id) + ": committed " + std::to_string(p.committed) + " of " +
+             std::to_string(p.high) + "\n";
   }
   INFO(state);
   for (auto& member : members) {

@@ -80,7 +80,8 @@ TEST_CASE("a producer killed while sending leaves what look can tell, and nothin
       Context context{null_logger(), system_clock(), {}};
       auto transport = make_kafka(broker.options);
       auto loader = (*transport)->make_sender();
-      if ((*loader)->open(context) && (*loader)->prepare(*batch.schema)) (void)(*loader)->load(batch, {"p", "s", 1, 1, number + 1});
+      if ((*loader)->open(context) && (*loader)->prepare(*batch.schema))
+        (void)(*loader)->load(batch, {"p", "s", 1, 1, number + 1});
       ::_exit(0);
     }
     ::usleep(static_cast<useconds_t>(100'000 + random() % 400'000));
@@ -108,7 +109,8 @@ TEST_CASE("a row larger than the topic takes is a dead letter, and nothing of it
   const std::string large(2'000'000, 'x');
   const std::int64_t id = 11;
   append_value(batch.columns[0], Layout::fixed8, false, {reinterpret_cast<const std::byte*>(&id), 8});
-  append_value(batch.columns[1], Layout::varlen, true, {reinterpret_cast<const std::byte*>(large.data()), large.size()});
+  append_value(batch.columns[1], Layout::varlen, true,
+               {reinterpret_cast<const std::byte*>(large.data()), large.size()});
   batch.rows = 11;
   const auto refused = loader->load(batch, {"p", "s", 1, 1, 1});
   REQUIRE_FALSE(refused);
@@ -149,7 +151,8 @@ TEST_CASE("an unreachable broker is a retry, and a setting that is not allowed i
   KafkaOptions away = broker.options;
   away.bootstrap = "127.0.0.1:1";
   away.librdkafka["socket.connection.setup.timeout.ms"] = "1000";
-  for (const char* name : {"plugin.library.paths", "ssl.engine.location", "ssl.providers", "enable.idempotence", "acks", "sasl.kerberos.kinit.cmd", "group.id"}) {
+  for (const char* name : {"plugin.library.paths", "ssl.engine.location", "ssl.providers", "enable.idempotence", "acks",
+                           "sasl.kerberos.kinit.cmd", "group.id"}) {
     KafkaOptions wrong = broker.options;
     wrong.librdkafka[name] = "x";
     const auto refused = make_kafka(wrong);

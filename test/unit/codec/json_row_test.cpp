@@ -30,7 +30,9 @@ struct Fixture {
       : schema(s), encoder(s, options.json_as_object), decoder(s, options) {
     batch.reset(s);
   }
-  std::string take(std::string_view message) { return decoder.append_row(message, batch) ? std::string() : decoder.reason(); }
+  std::string take(std::string_view message) {
+    return decoder.append_row(message, batch) ? std::string() : decoder.reason();
+  }
   std::string text(std::size_t row) {
     std::string out;
     CHECK(encoder.append_row(batch, row, out) == npos);
@@ -42,7 +44,8 @@ struct Fixture {
   RowBatch batch;
 };
 
-ColumnSpec column(std::string name, Kind kind, bool nullable = true, std::uint8_t precision = 0, std::uint8_t scale = 0) {
+ColumnSpec column(std::string name, Kind kind, bool nullable = true, std::uint8_t precision = 0,
+                  std::uint8_t scale = 0) {
   return {std::move(name), kind, nullable, false, precision, scale, ""};
 }
 std::string one(Kind kind, std::string_view value, std::uint8_t precision = 0, std::uint8_t scale = 0) {
@@ -97,7 +100,8 @@ TEST_CASE("values have the documented form") {
   CHECK(one(Kind::float32, "0.1") == R"({"x":0.1})");
   CHECK(one(Kind::boolean, "true") == R"({"x":true})");
   CHECK(one(Kind::bytes, "\"AP8=\"") == R"({"x":"AP8="})");
-  CHECK(one(Kind::uuid, "\"123E4567-e89b-12d3-a456-426614174000\"") == R"({"x":"123e4567-e89b-12d3-a456-426614174000"})");
+  CHECK(one(Kind::uuid, "\"123E4567-e89b-12d3-a456-426614174000\"") ==
+        R"({"x":"123e4567-e89b-12d3-a456-426614174000"})");
   CHECK(one(Kind::date, "\"2024-02-29\"") == R"({"x":"2024-02-29"})");
   CHECK(one(Kind::date, "\"-0043-03-15\"") == R"({"x":"-0043-03-15"})");
   CHECK(one(Kind::date, "\"+5874897-12-31\"") == R"({"x":"+5874897-12-31"})");
@@ -121,8 +125,10 @@ TEST_CASE("values that do not fit are refused with field and type, and never the
   CHECK(one(Kind::uint32, "-1") == "the field \"x\" does not fit an integer of 32 bits without sign");
   CHECK(one(Kind::int32, "1.5") == "the field \"x\" has more digits after the point than its column keeps (0)");
   CHECK(one(Kind::int32, "\"1\"") == "the field \"x\" is not an integer of 32 bits");
-  CHECK(one(Kind::decimal, "1000", 4, 2) == "the field \"x\" does not fit a decimal number with at most 4 digits, 2 of them after the point");
-  CHECK(one(Kind::decimal, "0.001", 4, 2) == "the field \"x\" has more digits after the point than its column keeps (2)");
+  CHECK(one(Kind::decimal, "1000", 4, 2) ==
+        "the field \"x\" does not fit a decimal number with at most 4 digits, 2 of them after the point");
+  CHECK(one(Kind::decimal, "0.001", 4, 2) ==
+        "the field \"x\" has more digits after the point than its column keeps (2)");
   CHECK(one(Kind::decimal, "1e999999999999999999999", 4, 2).find("does not fit") != std::string::npos);
   CHECK(one(Kind::decimal, "0e999999999999999999999", 4, 2) == R"({"x":0.00})");
   CHECK(one(Kind::decimal, "1" + std::string(100'000, '0'), 76, 0).find("does not fit") != std::string::npos);
@@ -155,14 +161,49 @@ TEST_CASE("hostile messages are refused and leave the batch as it was") {
   Fixture f(schema, options);
   REQUIRE(f.take(R"({"a":1,"b":"x","c":2})") == "");
   const std::uint64_t before = content_hash(f.batch);
-  const std::string bad[] = {"", " ", "null", "[]", "1", "{", "}", "{}", "{}}", R"({"c":1} x)", R"({"c":1}})", R"({"c":1}{"c":1})",
-                             R"({"a":1,"b":"x"})", R"({"a":1,"a":1,"c":1})", R"({"c":1,"unknown":1})", R"({"c":null})", R"({"c":1,})",
-                             R"({"c" 1})", R"({"c":1 "a":2})", R"({"c":01})", R"({"c":+1})", R"({"c":1.})", R"({"c":.5})", R"({"c":tru})",
-                             R"({"c":NaN})", R"({"b":"x)", "{\"c\":1,\"b\":\"\xff\"}", "{\"c\":1,\"b\":\"\xED\xA0\x80\"}", "{\"c\":1,\"b\":\"\n\"}",
-                             "\xEF\xBB\xBF{\"c\":1}x", R"({"c":1,"skip":[1,}})", R"({"c":1,"skip":{"a":tru}})", R"({"c":1,"skip":1,"skip":2})",
-                             R"({"c":1,"skip":)" + std::string(400, '[') + std::string(400, ']') + "}", R"({'c':1})", R"({"c":1,"b":"\ud800"})",
-                             R"({"b":"kept so far","a":"wrong"})", std::string(2000, ' ') + R"({"c":1})", std::string("{\"c\":1}\0", 8), std::string(900, '['),
-                             R"({"\u0063":1,"c":2})", R"({"c":1,"skip":"\x"})", R"({"c":1,"":1})"};
+  const std::string bad[] = {"",
+                             " ",
+                             "null",
+                             "[]",
+                             "1",
+                             "{",
+                             "}",
+                             "{}",
+                             "{}}",
+                             R"({"c":1} x)",
+                             R"({"c":1}})",
+                             R"({"c":1}{"c":1})",
+                             R"({"a":1,"b":"x"})",
+                             R"({"a":1,"a":1,"c":1})",
+                             R"({"c":1,"unknown":1})",
+                             R"({"c":null})",
+                             R"({"c":1,})",
+                             R"({"c" 1})",
+                             R"({"c":1 "a":2})",
+                             R"({"c":01})",
+                             R"({"c":+1})",
+                             R"({"c":1.})",
+                             R"({"c":.5})",
+                             R"({"c":tru})",
+                             R"({"c":NaN})",
+                             R"({"b":"x)",
+                             "{\"c\":1,\"b\":\"\xff\"}",
+                             "{\"c\":1,\"b\":\"\xED\xA0\x80\"}",
+                             "{\"c\":1,\"b\":\"\n\"}",
+                             "\xEF\xBB\xBF{\"c\":1}x",
+                             R"({"c":1,"skip":[1,}})",
+                             R"({"c":1,"skip":{"a":tru}})",
+                             R"({"c":1,"skip":1,"skip":2})",
+                             R"({"c":1,"skip":)" + std::string(400, '[') + std::string(400, ']') + "}",
+                             R"({'c':1})",
+                             R"({"c":1,"b":"\ud800"})",
+                             R"({"b":"kept so far","a":"wrong"})",
+                             std::string(2000, ' ') + R"({"c":1})",
+                             std::string("{\"c\":1}\0", 8),
+                             std::string(900, '['),
+                             R"({"\u0063":1,"c":2})",
+                             R"({"c":1,"skip":"\x"})",
+                             R"({"c":1,"":1})"};
   for (const std::string& message : bad) {
     INFO(message);
     CHECK(f.take(message) != "");
@@ -186,10 +227,18 @@ TEST_CASE("what the decoder takes, simdjson's full parser takes too") {
     for (std::uint64_t n = 1 + random() % 3; n > 0; --n) {
       const std::size_t at = random() % json.size();
       switch (random() % 4) {
-        case 0: json[at] = static_cast<char>(random()); break;
-        case 1: json.erase(at, 1 + random() % 4); break;
-        case 2: json.insert(at, 1, "{}[]\",:\\0-eu \x80"[random() % 14]); break;
-        default: json.resize(at); break;
+        case 0:
+          json[at] = static_cast<char>(random());
+          break;
+        case 1:
+          json.erase(at, 1 + random() % 4);
+          break;
+        case 2:
+          json.insert(at, 1, "{}[]\",:\\0-eu \x80"[random() % 14]);
+          break;
+        default:
+          json.resize(at);
+          break;
       }
       if (json.empty()) json = "{";
     }
@@ -229,7 +278,8 @@ TEST_CASE("keys are written and read back, single and composite") {
   CHECK_FALSE(f.decoder.append_key("\"43\"", f.batch));
   CHECK(f.batch.rows == 2);
 
-  auto composite = schema_of({{"a", Kind::int32, false, true, 0, 0, ""}, column("v", Kind::text), {"b", Kind::text, false, true, 0, 0, ""}});
+  auto composite = schema_of(
+      {{"a", Kind::int32, false, true, 0, 0, ""}, column("v", Kind::text), {"b", Kind::text, false, true, 0, 0, ""}});
   Fixture g(composite);
   REQUIRE(g.take(R"({"a":1,"v":"x","b":"y\""})") == "");
   key.clear();

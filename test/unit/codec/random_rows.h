@@ -29,7 +29,8 @@ inline std::shared_ptr<const TableSchema> every_kind_schema(bool nullable) {
       add("dec38,10", kind, 38, 10);
       add("dec76,30", kind, 76, 30);
     } else if (kind == Kind::timestamp || kind == Kind::timestamptz) {
-      for (const int scale : {0, 3, 6, 9}) add("time" + std::to_string(k) + "_" + std::to_string(scale), kind, 0, static_cast<std::uint8_t>(scale));
+      for (const int scale : {0, 3, 6, 9})
+        add("time" + std::to_string(k) + "_" + std::to_string(scale), kind, 0, static_cast<std::uint8_t>(scale));
     } else {
       add("kind" + std::to_string(k), kind);
     }
@@ -40,7 +41,24 @@ inline std::shared_ptr<const TableSchema> every_kind_schema(bool nullable) {
 }
 
 inline std::string random_text(Random& random) {
-  static const std::string pieces[] = {"a", "Z", "0", " ", "\"", "\\", "/", "\n", "\t", "\x01", std::string(1, '\0'), "é", "€", "𝄞", "\xED\x9F\xBF", "<", "\x7F", "plain ascii words"};
+  static const std::string pieces[] = {"a",
+                                       "Z",
+                                       "0",
+                                       " ",
+                                       "\"",
+                                       "\\",
+                                       "/",
+                                       "\n",
+                                       "\t",
+                                       "\x01",
+                                       std::string(1, '\0'),
+                                       "é",
+                                       "€",
+                                       "𝄞",
+                                       "\xED\x9F\xBF",
+                                       "<",
+                                       "\x7F",
+                                       "plain ascii words"};
   std::string out;
   for (std::uint64_t n = random() % 24; n > 0; --n) out += pieces[random() % std::size(pieces)];
   return out;
@@ -74,11 +92,15 @@ inline void append_random(Random& random, const ColumnSpec& spec, Column& column
   const std::size_t width = width_of(layout);
   if (spec.nullable && random() % 5 == 0) return append_null(column, layout);
   std::byte cell[32] = {};
-  const auto whole = random() % 4 == 0 ? (random() % 2 == 0 ? ~std::uint64_t{0} >> (random() % 2) : std::uint64_t{1} << 63U) : random() >> (random() % 64);
+  const auto whole = random() % 4 == 0
+                         ? (random() % 2 == 0 ? ~std::uint64_t{0} >> (random() % 2) : std::uint64_t{1} << 63U)
+                         : random() >> (random() % 64);
   std::memcpy(cell, &whole, 8);
   std::string text;
   switch (spec.kind) {
-    case Kind::boolean: cell[0] = static_cast<std::byte>(random() % 2); break;
+    case Kind::boolean:
+      cell[0] = static_cast<std::byte>(random() % 2);
+      break;
     case Kind::float32: {
       float f = 0;
       std::memcpy(&f, cell, 4);
@@ -94,31 +116,40 @@ inline void append_random(Random& random, const ColumnSpec& spec, Column& column
       std::memcpy(cell, &f, 8);
       break;
     }
-    case Kind::decimal: random_decimal(random, spec.precision, cell, width); break;
+    case Kind::decimal:
+      random_decimal(random, spec.precision, cell, width);
+      break;
     case Kind::uuid: {
       const auto other = random();
       std::memcpy(cell + 8, &other, 8);
       break;
     }
-    case Kind::json: text = random() % 2 == 0 ? R"({"b": 1.50, "a": [1e400, "é\u0000"], "a": null})" : "[12345678901234567890]"; break;
+    case Kind::json:
+      text = random() % 2 == 0 ? R"({"b": 1.50, "a": [1e400, "é\u0000"], "a": null})" : "[12345678901234567890]";
+      break;
     case Kind::bytes:
       for (std::uint64_t n = random() % 12; n > 0; --n) text += static_cast<char>(random());
       break;
     case Kind::text:
-    case Kind::enumeration: text = random_text(random); break;
-    default: break;
+    case Kind::enumeration:
+      text = random_text(random);
+      break;
+    default:
+      break;
   }
   const auto* data = width != 0 ? cell : reinterpret_cast<const std::byte*>(text.data());
   append_value(column, layout, spec.nullable, {data, width != 0 ? width : text.size()});
 }
 
-inline RowBatch random_batch(Random& random, std::shared_ptr<const TableSchema> schema, std::uint32_t rows, std::int64_t first_id = 1) {
+inline RowBatch random_batch(Random& random, std::shared_ptr<const TableSchema> schema, std::uint32_t rows,
+                             std::int64_t first_id = 1) {
   RowBatch batch;
   batch.reset(schema);
   for (std::uint32_t r = 0; r < rows; ++r) {
     const std::int64_t id = first_id + r;
     append_value(batch.columns[0], Layout::fixed8, false, {reinterpret_cast<const std::byte*>(&id), 8});
-    for (std::size_t i = 1; i < schema->columns.size(); ++i) append_random(random, schema->columns[i], batch.columns[i]);
+    for (std::size_t i = 1; i < schema->columns.size(); ++i)
+      append_random(random, schema->columns[i], batch.columns[i]);
   }
   batch.rows = rows;
   return batch;
