@@ -50,7 +50,7 @@ std::string check_mapping(const TableConfig& table, const SourceTable& source, c
       const std::size_t there = column_index(*target, column.name);
       if (there == npos) {
         found.problem(fmt::format("the target has no column {}; mend it with: ALTER TABLE {} ADD COLUMN {} {}", column.name,
-                                  table.target.table.empty() ? table.name : table.target.table, quote_clickhouse(column.name), type));
+                                  target_name(table), quote_clickhouse(column.name), type));
         continue;
       }
       type = clickhouse_type(target->columns[there]);
@@ -67,8 +67,8 @@ std::string check_mapping(const TableConfig& table, const SourceTable& source, c
   return columns;
 }
 
-Result<std::string> check_table(Session& session, PostgresSession& source, ClickHouse* target, const TableConfig& table, Findings& found) {
-  if (!session.json) print(fmt::format("\nTable {} → {}\n", table.name, target_of(session.config, table).table));
+Result<std::string> check_table(Session& session, PostgresSession& source, bool target_answers, const TableConfig& table, Findings& found) {
+  if (!session.json) print(fmt::format("\nTable {} → {}\n", table.name, target_name(table)));
   auto facts = flag_facts(source, table);
   if (!facts) {
     found.problem(facts.error().message);
@@ -81,8 +81,9 @@ Result<std::string> check_table(Session& session, PostgresSession& source, Click
     return std::string{};
   }
   std::optional<TableSchema> there;
-  if (target != nullptr) {
-    auto asked = target->describe(target_of(session.config, table));
+  if (target_answers) {
+    auto target = open_clickhouse(clickhouse_of(session.config, table), session.context());
+    auto asked = target ? (*target)->describe(target_of(session.config, table)) : Result<std::optional<TableSchema>>(target.error());
     if (!asked) {
       found.problem(asked.error().message);
     } else if (there = *std::move(asked); !there) {
@@ -137,9 +138,9 @@ Result<int> check(Session& session) {
   std::string json;
   if (source) {
     for (const TableConfig& table : *tables) {
-      auto columns = check_table(session, *source, target.get(), table, found);
+      auto columns = check_table(session, *source, target != nullptr, table, found);
       if (!columns) return std::move(columns).error();
-      json += fmt::format("{}{{\"table\":{},\"target\":{},\"columns\":[{}]}}", json.empty() ? "" : ",", json_text(table.name), json_text(target_of(session.config, table).table), *columns);
+      json += fmt::format("{}{{\"table\":{},\"target\":{},\"columns\":[{}]}}", json.empty() ? "" : ",", json_text(table.name), json_text(target_name(table)), *columns);
     }
   }
   if (session.json) {

@@ -17,26 +17,34 @@ struct Choice {
   std::string version;
 };
 
-std::string quoted_target(const std::string& table) {
-  const auto dot = table.find('.');
-  if (dot == std::string::npos) return quote_clickhouse(table);
-  return quote_clickhouse(std::string_view(table).substr(0, dot)) + "." + quote_clickhouse(std::string_view(table).substr(dot + 1));
-}
-
 void show(const std::string& where, const std::string& sql) { print("-- " + where + "\n" + sql + (sql.ends_with(";") || sql.ends_with(";\n") ? "" : ";") + "\n"); }
 
 Result<std::string> target_ddl(Session& session, const TableConfig& table, const TableSchema& schema, const std::string& version) {
-  return clickhouse_ddl(session.config.clickhouse, target_of(session.config, table), schema, version);
+  return clickhouse_ddl(clickhouse_of(session.config, table), target_of(session.config, table), schema, version);
 }
 
 Result<void> apply_target(Session& session, const TableConfig& table, const TableSchema& schema) {
-  auto loader = make_clickhouse(session.config.clickhouse, target_of(session.config, table));
+  auto loader = make_clickhouse(clickhouse_of(session.config, table), target_of(session.config, table));
   if (!loader) return std::move(loader).error();
   const Context context = session.context();
   if (auto opened = (*loader)->open(context); !opened) return opened;
   auto prepared = (*loader)->prepare(schema);
   (*loader)->close();
   if (!prepared) return std::move(prepared).error();
+  return {};
+}
+
+// A database that the target names; the configured one must be there already, or nobody could connect.
+Result<void> setup_database(Session& session, const TableConfig& table, const Choice& choice) {
+  const std::string database = clickhouse_of(session.config, table).database;
+  if (database == session.config.clickhouse.database) return {};
+  const std::string cluster = table.target.on_cluster.empty() ? "" : " ON CLUSTER " + quote_clickhouse(table.target.on_cluster);
+  const std::string sql = "CREATE DATABASE IF NOT EXISTS " + quote_clickhouse(database) + cluster;
+  show("ClickHouse", sql);
+  if (!choice.apply) return {};
+  auto target = open_clickhouse(session.config.clickhouse, session.context());
+  if (!target) return std::move(target).error();
+  if (auto done = (*target)->query(sql); !done) return std::move(done).error();
   return {};
 }
 
@@ -65,6 +73,7 @@ Result<void> setup_table(Session& session, PostgresSession& source, const TableC
       }
     }
   }
+  if (auto made = setup_database(session, table, choice); !made) return made;
   auto ddl = target_ddl(session, table, described->schema, version);
   if (!ddl) return std::move(ddl).error();
   show("ClickHouse", *ddl);
@@ -114,10 +123,10 @@ Result<int> teardown(Session& session, const Choice& choice) {
       }
     }
     if (!choice.target) continue;
-    auto target = open_clickhouse(session.config.clickhouse, session.context());
+    auto target = open_clickhouse(clickhouse_of(session.config, table), session.context());
     if (!target) return std::move(target).error();
     const std::string name = target_of(session.config, table).table;
-    for (const std::string& sql : {"DROP VIEW IF EXISTS " + quoted_target(name + "_current"), "DROP TABLE IF EXISTS " + quoted_target(name)}) {
+    for (const std::string& sql : {"DROP VIEW IF EXISTS " + quote_clickhouse(name + "_current"), "DROP TABLE IF EXISTS " + quote_clickhouse(name)}) {
       show("ClickHouse", sql);
       if (!choice.apply) continue;
       if (auto done = (*target)->query(sql); !done) return std::move(done).error();

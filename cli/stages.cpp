@@ -58,14 +58,14 @@ Result<TableSchema> consumed_schema(Session& session, const TableConfig& table) 
     if (described) return std::move(described->schema);
     if (described.error().code != Errc::not_found) return std::move(described).error();
   }
-  auto target = open_clickhouse(session.config.clickhouse, context);
+  auto target = open_clickhouse(clickhouse_of(session.config, table), context);
   if (!target) return std::move(target).error();
   auto described = (*target)->describe(target_of(session.config, table));
   if (!described) return std::move(described).error();
   if (!*described) {
     return halt(Errc::not_found, fmt::format("Nobody can say which columns {} has: there is no such table in ClickHouse yet, and PostgreSQL has none or isn't "
                                              "configured. Create the target, add [postgres], or name the columns with \"types\" in [[table]].",
-                                             target_of(session.config, table).table));
+                                             target_name(table)));
   }
   TableSchema schema = **std::move(described);
   if (auto done = apply_key(schema, table.columns.key); !done) return std::move(done).error();
@@ -128,7 +128,7 @@ Result<Stages> stages_of(Session& session, const TableConfig& table, Half half) 
     stages.transport = *std::move(transport);
   }
   if (half != Half::produce) {
-    auto loader = make_clickhouse(config.clickhouse, target_of(config, table));
+    auto loader = make_clickhouse(clickhouse_of(config, table), target_of(config, table));
     if (!loader) return std::move(loader).error();
     stages.loader = *std::move(loader);
   }

@@ -74,11 +74,14 @@ void topic_facts(Session& session, const TableConfig& table, Facts& facts) {
   facts.emplace_back("partitions", "[" + list + "]");
 }
 
-void target_facts(Session& session, ClickHouse* target, const TableConfig& table, Facts& facts) {
-  if (target == nullptr) return;
-  const std::string name = target_of(session.config, table).table;
-  const auto dot = name.find('.');
-  const std::string quoted = dot == std::string::npos ? quote_clickhouse(name) : quote_clickhouse(name.substr(0, dot)) + "." + quote_clickhouse(name.substr(dot + 1));
+void target_facts(Session& session, const TableConfig& table, Facts& facts) {
+  auto opened = open_clickhouse(clickhouse_of(session.config, table), session.context());
+  if (!opened) {
+    facts.emplace_back("target_error", json_text(opened.error().message));
+    return;
+  }
+  ClickHouse* const target = opened->get();
+  const std::string quoted = quote_clickhouse(target_of(session.config, table).table);
   auto there = target->describe(target_of(session.config, table));
   if (there && !*there) {
     facts.emplace_back("target_rows", "0");
@@ -97,8 +100,7 @@ Result<int> status(Session& session) {
   auto tables = tables_of(session);
   if (!tables) return std::move(tables).error();
   std::unique_ptr<PostgresSession> source;
-  std::unique_ptr<ClickHouse> target;
-  std::string source_error, target_error, all;
+  std::string source_error, all;
   if (require_source(session)) {
     auto opened = open_postgres(session.config.postgres, session.context());
     if (opened) {
@@ -107,19 +109,13 @@ Result<int> status(Session& session) {
       source_error = opened.error().message;
     }
   }
-  if (auto opened = open_clickhouse(session.config.clickhouse, session.context()); opened) {
-    target = *std::move(opened);
-  } else {
-    target_error = opened.error().message;
-  }
-  bool failed = !source_error.empty() || !target_error.empty();
+  bool failed = !source_error.empty();
   for (const TableConfig& table : *tables) {
-    Facts facts{{"table", json_text(table.name)}, {"target", json_text(target_of(session.config, table).table)}};
+    Facts facts{{"table", json_text(table.name)}, {"target", json_text(target_name(table))}};
     source_facts(session, source.get(), table, facts);
     if (!source_error.empty()) facts.emplace_back("source_error", json_text(source_error));
     topic_facts(session, table, facts);
-    target_facts(session, target.get(), table, facts);
-    if (!target_error.empty()) facts.emplace_back("target_error", json_text(target_error));
+    target_facts(session, table, facts);
     journal_facts(session, table, facts);
     std::string object;
     for (const auto& [name, value] : facts) {

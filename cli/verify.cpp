@@ -41,13 +41,14 @@ Result<VerifyReport> verify_table(Session& session, const TableConfig& table, bo
   if (!source) return std::move(source).error();
   auto scan = make_scan(scan_of(session.config, table));
   if (!scan) return std::move(scan).error();
-  auto target = open_clickhouse(session.config.clickhouse, context);
+  auto target = open_clickhouse(clickhouse_of(session.config, table), context);
   if (!target) return std::move(target).error();
   VerifyOptions options;
   options.table = table.name;
   options.columns = table.columns;
   options.flag_column = table.flag_column;
   options.target = target_of(session.config, table);
+  options.target_name = target_name(table);
   options.checksum = !counts_only;
   std::atomic<std::int64_t> next{0};
   if (!session.quiet) {

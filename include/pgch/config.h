@@ -82,7 +82,12 @@ PipelineOptions run_of(const Config& config, const TableConfig& table);
 FileJournalOptions journal_of(const Config& config, const TableConfig& table);
 FlagOptions flag_of(const Config& config, const TableConfig& table);
 ScanOptions scan_of(const Config& config, const TableConfig& table);
+/// With the database that the table's target names, else the configured one.
+ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table);
+/// target.table is the bare name, to be used with clickhouse_of().
 TargetOptions target_of(const Config& config, const TableConfig& table);
+/// As the user wrote it, for messages: "table" or "database.table".
+std::string target_name(const TableConfig& table);
 /// Without `schema`: the caller knows where it comes from.
 KafkaOptions kafka_of(const Config& config, const TableConfig& table);
 

@@ -20,6 +20,7 @@ struct VerifyOptions {
   ColumnSelection columns;        ///< as the pipeline has it
   std::string flag_column;        ///< empty: unsent rows are not counted
   TargetOptions target;
+  std::string target_name;        ///< for messages; empty: target.table
   bool checksum = true;           ///< false: counts only
   /// Rows read so far on each side; called from two threads, not too often.
   std::function<void(std::uint64_t source, std::uint64_t target)> progress;

@@ -65,7 +65,8 @@ Result<void> apply_table(TableConfig& table, const Values& values) {
 // An upper layer names tables: those of them that the file knows stay, the others are new; the rest is not moved.
 void select_tables(Draft& draft, const std::vector<std::pair<std::string, Given>>& named) {
   std::vector<TableConfig> chosen;
-  for (const auto& [name, given] : named) {
+  for (const auto& one : named) {
+    const std::string& name = one.first;
     const auto known = std::find_if(draft.config.tables.begin(), draft.config.tables.end(), [&](const TableConfig& t) { return t.name == name; });
     if (known != draft.config.tables.end()) {
       chosen.push_back(*known);

@@ -62,9 +62,18 @@ ScanOptions scan_of(const Config& config, const TableConfig& table) {
   return options;
 }
 
+std::string target_name(const TableConfig& table) { return table.target.table.empty() ? bare_name(table.name) : table.target.table; }
+
+ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table) {
+  ClickHouseOptions options = config.clickhouse;
+  if (const auto dot = table.target.table.find('.'); dot != std::string::npos) options.database = table.target.table.substr(0, dot);
+  return options;
+}
+
 TargetOptions target_of(const Config&, const TableConfig& table) {
   TargetOptions options = table.target;
-  if (options.table.empty()) options.table = bare_name(table.name);
+  options.table = target_name(table);
+  if (const auto dot = table.target.table.find('.'); dot != std::string::npos) options.table = table.target.table.substr(dot + 1);
   return options;
 }
 

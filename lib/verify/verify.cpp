@@ -56,12 +56,6 @@ Result<std::uint64_t> to_number(std::string_view text, std::string_view what) {
   return value;
 }
 
-std::string quoted_target(const std::string& table) {
-  const auto dot = table.find('.');
-  if (dot == std::string::npos) return quote_clickhouse(table);
-  return quote_clickhouse(std::string_view(table).substr(0, dot)) + "." + quote_clickhouse(std::string_view(table).substr(dot + 1));
-}
-
 Result<std::uint64_t> count_source(PostgresSession& source, const VerifyOptions& options, bool unsent_only) {
   PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
   std::string sql = "SELECT count(*) FROM " + table;
@@ -142,7 +136,7 @@ std::vector<std::string> VerifyReport::messages() const {
 Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse& target, const VerifyOptions& options, const Context& context) {
   VerifyReport report;
   report.source_table = options.table;
-  report.target_table = options.target.table;
+  report.target_table = options.target_name.empty() ? options.target.table : options.target_name;
   ColumnSelection columns = options.columns;
   if (!options.flag_column.empty()) columns.exclude.push_back(options.flag_column);
   PGCH_ASSIGN(const SourceTable described, source.describe(options.table, columns));
@@ -156,7 +150,7 @@ Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse
     return report;
   }
   PGCH_TRY(check_columns(described.schema, *there, options));
-  PGCH_ASSIGN(const std::string raw, target.query("SELECT count() FROM " + quoted_target(options.target.table)));
+  PGCH_ASSIGN(const std::string raw, target.query("SELECT count() FROM " + quote_clickhouse(options.target.table)));
   PGCH_ASSIGN(report.target_raw_rows, to_number(raw, "a count"));
 
   Progress progress(options);

@@ -117,6 +117,9 @@ create = false
   CHECK(config->tables[0].target.ingested_at);
   CHECK(config->tables[0].columns.rename.at("login") == "user_name");
   CHECK(target_of(*config, config->tables[1]).table == "orders");
+  CHECK(clickhouse_of(*config, config->tables[1]).database == "analytics");
+  CHECK(target_of(*config, config->tables[0]).table == "user_logins");
+  CHECK(target_name(config->tables[0]) == "analytics.user_logins");
   CHECK_FALSE(config->tables[1].target.create);
   CHECK(kafka_of(*config, config->tables[1]).topic == "events.shop.orders");
   CHECK(flag_of(*config, config->tables[1]).flag_column == "sent");
