@@ -16,7 +16,7 @@ constexpr std::array<std::uint64_t, 5> small_powers{1, 10, 100, 1000, 10000};
 struct Limbs {
   std::array<std::uint64_t, 4> v{};
   /// this = this · factor + addend; false if it no longer fits.
-  bool multiply_add(std::uint64_t factor, std::uint64_t addend) noexcept {
+  constexpr bool multiply_add(std::uint64_t factor, std::uint64_t addend) noexcept {
     Wide carry = addend;
     for (std::uint64_t& limb : v) {
       const Wide product = static_cast<Wide>(limb) * factor + carry;
@@ -41,7 +41,7 @@ struct Limbs {
 };
 
 constexpr std::size_t powers = 77;
-std::array<Limbs, powers> make_powers() noexcept {
+constexpr std::array<Limbs, powers> make_powers() noexcept {
   std::array<Limbs, powers> out{};
   out[0].v[0] = 1;
   for (std::size_t i = 1; i < powers; ++i) {
@@ -50,7 +50,7 @@ std::array<Limbs, powers> make_powers() noexcept {
   }
   return out;
 }
-const std::array<Limbs, powers> powers_of_ten = make_powers();
+constexpr std::array<Limbs, powers> powers_of_ten = make_powers();
 
 struct Head {
   std::uint16_t digits = 0;

@@ -1,5 +1,10 @@
-/// Flag method: a boolean column says which rows were sent. Rows are locked (FOR UPDATE SKIP LOCKED), delivered, and exactly
-/// those rows are marked in the same transaction. NULL counts as not sent.
+/// Flag method: a boolean column says which rows were sent. Rows are locked (FOR NO KEY UPDATE SKIP LOCKED), delivered, and
+/// exactly those rows are marked in the same transaction. NULL counts as not sent.
+/// Needs: SELECT on the table, UPDATE on the flag column, a key whose columns are NOT NULL; a partial index on the key
+/// WHERE flag IS NOT TRUE keeps it fast. An UPDATE of a sent row is sent again only if it resets the flag.
+/// One stream has one writer (an advisory lock on a session of its own). Several producers with different stream names may
+/// share a table: SKIP LOCKED keeps them apart while they live. But if one dies between delivery and mark, another may take
+/// its rows before it is back: then only a target that collapses by key (ReplacingMergeTree) still holds each row once.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +25,8 @@ struct FlagOptions {
   std::uint32_t lanes = 2;                   ///< connections that take turns: one is read while another is marked; 1 … 8
   std::uint32_t lock_timeout_ms = 10'000;    ///< for marking; reading never waits for a lock
 };
+/// Batches' versions rise for each row: (timeline - 1) in the upper 12 bits, below it the WAL's flush position, read after the
+/// rows were locked. Rows whose values no column can hold come in RowBatch::rejected, and are marked with their batch.
 Result<std::unique_ptr<Extractor>> make_flag(FlagOptions options);
 
 }  // namespace pgch
