@@ -63,4 +63,4 @@ set -a
 set +a
 
 say "Testing"
-ctest --preset dev ${arguments[@]+"${arguments[@]}"} 8>&- 2>&1 | tee build/dev/ctest.log
+ctest --preset dev --no-tests=error ${arguments[@]+"${arguments[@]}"} 8>&- 2>&1 | tee build/dev/ctest.log
