@@ -278,14 +278,22 @@ bool Query::remember(const std::vector<std::pair<std::string, std::string>>& set
     if (database) undo_database_ = rows.text();
     if (!database) rows.text();
     if (name == "max_threads" && request_.parameter(name) == nullptr) continue;
-    undo_ += (undo_.empty() ? "SET " : ", ") + name + " = " + (changed ? quote_string(value) : "DEFAULT");
+    undo_.emplace_back(name, changed ? quote_string(value) : "DEFAULT");
   }
   return true;
 }
 
 void Query::restore() {
   if (!kept_session_) return;
-  if (!undo_.empty() && statement_.keyword != "SET") (void)session_->query(undo_, "Null");
+  std::string set;
+  for (const auto& [name, value] : undo_) {
+    // What a SET statement itself has changed is meant to stay.
+    if (statement_.keyword == "SET" && statement_.sql.find(name) != std::string::npos) continue;
+    set += (set.empty() ? "SET " : ", ") + name;
+    set += " = ";
+    set += value;
+  }
+  if (!set.empty()) (void)session_->query(set, "Null");
   if (!undo_database_.empty() && statement_.keyword != "USE") {
     (void)session_->query("USE " + quote_identifier(undo_database_), "Null");
   }
@@ -303,6 +311,10 @@ std::string Query::default_format() const {
 std::string Query::output_format() const { return statement_.format.empty() ? default_format() : statement_.format; }
 
 void Query::execute() {
+  if (ticket_.cancelled()) {
+    fail(exception(query_was_cancelled, "Query was cancelled"));
+    return;
+  }
   if (statement_.kind == Statement::Kind::insert_data) return insert();
   const std::string format = output_format();
   reply_.header("X-ClickHouse-Format", format);

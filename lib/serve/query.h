@@ -58,7 +58,7 @@ class Query {
   std::unique_ptr<ch::Session> own_session_;
   KeptSessions::Lease kept_session_;
   ch::Session* session_ = nullptr;
-  std::string undo_;  // of a kept session: what sets it back to what it was
+  std::vector<std::pair<std::string, std::string>> undo_;  // of a kept session: settings, and what they were
   std::string undo_database_;
   Clock::TimePoint begun_;
 };

@@ -119,9 +119,11 @@ void Query::insert() {
     }
   }
   // Who is gone will look whether the rows are there, and may look before they are: so they must not come any more.
-  if (connection_.gone()) {
+  if (ticket_.cancelled() || connection_.gone()) {
     reply_.close_after();
-    fail(exception(query_was_cancelled, "The client closed the connection before its INSERT was done"));
+    fail(exception(query_was_cancelled, ticket_.cancelled()
+                                            ? "Query was cancelled"
+                                            : "The client closed the connection before its INSERT was done"));
     return;
   }
   auto rows = stream->finish();
@@ -139,16 +141,19 @@ void Query::insert() {
 // more.
 void Query::kill(const Kill& what) {
   const auto killed = service_.running_.kill(what.query_ids, what.test);
-  if (!killed.empty() && !what.test) {
-    std::string ids;
-    for (const auto& entry : killed) ids += (ids.empty() ? "" : ", ") + quote_string(entry.query_id);
-    if (auto session = service_.engine_->connect()) {
-      (void)(*session)->query("KILL QUERY WHERE Settings['log_comment'] IN (" + ids + ") ASYNC", "Null");
-    }
-  }
+  std::string in_engine;
+  for (const auto& entry : killed) in_engine += (in_engine.empty() ? "" : ", ") + quote_string(entry.query_id);
+  in_engine = "KILL QUERY WHERE Settings['log_comment'] IN (" + in_engine + ") ASYNC";
+  auto session = service_.engine_->connect();
+  if (session && !killed.empty() && !what.test) (void)(*session)->query(in_engine, "Null");
   while (what.sync && !what.test && service_.running_.any_of(what.query_ids)) {
-    if (connection_.gone()) return;
+    if (connection_.gone()) {
+      reply_.close_after();
+      return;
+    }
     service_.running_.wait_a_moment();
+    // Again: the first one may have come before the engine knew the statement.
+    if (session && !killed.empty()) (void)(*session)->query(in_engine, "Null");
   }
   std::string out;
   for (const auto& entry : killed) {
