@@ -16,6 +16,8 @@ struct ExtractorTraits {
   bool exact_replay = false;
   /// Human name of the method, for logs and status: "flag", "kafka".
   const char* method = "";
+  /// fetch() itself waits for new rows until its deadline; else the pipeline waits before it asks an idle source again.
+  bool waits = false;
 };
 
 /// What fetch() found.

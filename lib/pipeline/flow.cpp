@@ -197,8 +197,11 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
       return {};
     }
     std::unique_lock lock(mutex_);
-    // Acknowledgements may be under way at the source without any settlement to wake us: look again soon.
-    if (!intended_.empty() || drain_until) pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(20));
+    // Soon again: a source that waits by itself has just done so, one that is busy waits for us, and acknowledgements may be under
+    // way at the source without any settlement to wake us.
+    const bool waited = step && parts_.extractor->traits().waits;
+    if (waited) pause = std::chrono::milliseconds(1);
+    if (!intended_.empty() || drain_until || (step && last_fetch_ == Fetch::busy)) pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(10));
     wake_extractor_.wait_until(lock, clock_.now() + pause,
                                [&] { return settled_ != seen || error_ || (stop.stop_requested() && !drain_until); });
   }

@@ -32,7 +32,7 @@ class KafkaReceiver final : public Extractor {
   KafkaReceiver(const KafkaReceiver&) = delete;
   KafkaReceiver& operator=(const KafkaReceiver&) = delete;
 
-  ExtractorTraits traits() const noexcept override { return {true, "kafka"}; }
+  ExtractorTraits traits() const noexcept override { return {true, "kafka", true}; }
 
   Result<void> open(const Context& context, std::vector<Intent>) override {
     close();
@@ -73,10 +73,13 @@ class KafkaReceiver final : public Extractor {
       const bool at_ends = all_at_ends();
       if (at_ends) {
         PGCH_TRY(close_settled());
-        if (options_.until_end) return Fetch::end;
+        if (options_.until_end) {
+          PGCH_ASSIGN(const bool others_done, others_at_ends());
+          if (others_done) return Fetch::end;
+        }
       }
       if (context_->clock.now() >= deadline || context_->stop.stop_requested())
-        return at_ends ? Fetch::idle : Fetch::busy;
+        return at_ends && !options_.until_end ? Fetch::idle : Fetch::busy;
       PGCH_TRY(consumer_->poll(turn_ms));
     }
   }
@@ -141,7 +144,8 @@ class KafkaReceiver final : public Extractor {
     partitions_ = partitions.value_or(0);
     until_.clear();
     PGCH_ASSIGN(const std::vector<kafka::Watermarks> marks, admin->watermarks(options_.topic, partitions_));
-    for (const kafka::Watermarks& w : marks) until_.push_back(w.high);
+    lows_.clear();
+    for (const kafka::Watermarks& w : marks) until_.push_back(w.high), lows_.push_back(w.low);
     PGCH_ASSIGN(const std::vector<kafka::CommittedOffset> committed, admin->committed(options_.topic, partitions_));
     // A partition that was added later has no commit either, and its first records are wanted.
     first_start_ =
@@ -283,6 +287,22 @@ class KafkaReceiver final : public Extractor {
     return std::all_of(readings_.begin(), readings_.end(), [&](const auto& r) {
       return !r.second.replay && (options_.until_end ? past_until(r.second) : r.second.at_end);
     });
+  }
+
+  // Partitions that other members hold count as well: after a crash the dead member keeps its own until its session ends,
+  // and they come to us only then.
+  Result<bool> others_at_ends() {
+    if (readings_.size() == until_.size()) return true;
+    if (context_->clock.now() < next_look_) return false;
+    next_look_ = context_->clock.now() + std::chrono::seconds(1);
+    PGCH_ASSIGN(const auto admin, kafka::Admin::open(options_, *context_));
+    PGCH_ASSIGN(const std::vector<kafka::CommittedOffset> committed, admin->committed(options_.topic, partitions_));
+    for (std::size_t p = 0; p < until_.size(); ++p) {
+      if (readings_.contains(static_cast<std::int32_t>(p))) continue;
+      const std::int64_t reached = p < committed.size() ? std::max(committed[p].offset, lows_[p]) : lows_[p];
+      if (reached < until_[p]) return false;
+    }
+    return true;
   }
 
   // True: `into` holds a batch, and it is registered as handed out.
@@ -448,6 +468,8 @@ class KafkaReceiver final : public Extractor {
   std::unique_ptr<RecordReader> reader_;
   std::int32_t partitions_ = 0;
   std::vector<std::int64_t> until_;
+  std::vector<std::int64_t> lows_;
+  Clock::TimePoint next_look_;
   bool first_start_ = false;
   bool assigned_ = false;
   std::uint64_t epoch_ = 0;
