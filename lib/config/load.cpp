@@ -77,30 +77,36 @@ void select_tables(Draft& draft, const std::vector<std::pair<std::string, Given>
   draft.config.tables = std::move(chosen);
 }
 
-// A layer above the file: settings of a table hold for all tables.
+// A layer above the file: what it says of tables is kept until all layers are known, since an upper one may name the tables.
 Result<void> apply_upper(Draft& draft, const Values& values) {
   PGCH_TRY(apply_general(draft, values));
   std::vector<std::pair<std::string, Given>> named;
-  Values others;
   for (const auto& [name, given] : values) {
     if (name == "table.name") {
       PGCH_ASSIGN(const std::string table, as_text(given, "table.name"));
       named.emplace_back(table, given);
     } else if (name.starts_with("table.")) {
-      others.emplace_back(name, given);
+      draft.table_values.emplace_back(name, given);
     }
   }
-  if (!named.empty()) select_tables(draft, named);
-  if (const Given* target = find(others, "table.target"); target != nullptr && draft.config.tables.empty()) {
+  if (!named.empty()) draft.named_tables = std::move(named);
+  return {};
+}
+
+// The settings of a table that upper layers gave hold for all tables; the last layer's word counts.
+Result<void> apply_to_tables(Draft& draft) {
+  if (!draft.named_tables.empty()) select_tables(draft, draft.named_tables);
+  const Values& values = draft.table_values;
+  if (const Given* target = find(values, "table.target"); target != nullptr && draft.config.tables.empty()) {
     PGCH_ASSIGN(draft.config.tables.emplace_back().name, as_text(*target, "table.target"));
   }
   for (const char* single : {"table.target", "table.topic"}) {
-    if (const Given* given = find(others, single); given != nullptr && draft.config.tables.size() > 1) {
+    if (const Given* given = find(values, single); given != nullptr && draft.config.tables.size() > 1) {
       return wrong(*given, "this names one table's \"" + std::string(single).substr(6) + "\", but there are " +
                                std::to_string(draft.config.tables.size()) + " tables; write it into their [[table]] sections");
     }
   }
-  for (TableConfig& table : draft.config.tables) PGCH_TRY(apply_table(table, others));
+  for (TableConfig& table : draft.config.tables) PGCH_TRY(apply_table(table, values));
   return {};
 }
 
@@ -233,6 +239,7 @@ Result<Config> load_config(const ConfigSources& sources) {
     overrides.emplace_back(name, std::move(given));
   }
   PGCH_TRY(apply_upper(draft, overrides));
+  PGCH_TRY(apply_to_tables(draft));
   return finish(std::move(draft));
 }
 

@@ -30,7 +30,8 @@ struct Draft {
   PostgresAddress postgres;
   ClickHouseAddress clickhouse;
   std::string postgres_password_file, clickhouse_password_file;
-  std::string table_selection_origin;  ///< set: an upper layer named the tables
+  std::vector<std::pair<std::string, Given>> named_tables;  ///< by the last layer above the file that named any
+  std::vector<std::pair<std::string, Given>> table_values;  ///< of the layers above the file, lowest first
 };
 
 /// What is set: the whole draft, or one table of it.

@@ -208,6 +208,17 @@ TEST_CASE("flags go over the environment, the environment over the file") {
   CHECK(contains(error_of(load_config(sources)), "--target: this names one table's"));
 }
 
+TEST_CASE("a target in the environment holds for the table that a flag names") {
+  ConfigSources sources;
+  sources.environment["CH_TABLE"] = "second";
+  sources.overrides = {{"table", "user_logins", "--table"}};
+  const auto config = load_config(sources);
+  REQUIRE(config);
+  REQUIRE(config->tables.size() == 1);
+  CHECK(config->tables[0].name == "user_logins");
+  CHECK(target_name(config->tables[0]) == "second");
+}
+
 TEST_CASE("no secret is ever in a message, and a password file must be private") {
   for (const char* url : {"postgresql://u:topsecret@h:port/db", "postgresql://u:top%ZZsecret@h/db", "host=x password='topsecret"}) {
     const std::string message = error_of(from_file("[postgres]\nurl = \"" + std::string(url) + "\"\n"));
