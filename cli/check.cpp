@@ -28,20 +28,27 @@ struct Findings {
 
 void check_flag(const TableConfig& table, const FlagFacts& facts, Findings& found) {
   const std::string mend = "; mend it with: pgch setup --table " + table.name + " --apply";
-  if (!facts.may_select) found.problem(fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name));
+  if (!facts.may_select)
+    found.problem(
+        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name));
   if (!facts.column_exists) {
     found.problem(fmt::format("table {} has no column {}{}", table.name, table.flag_column, mend));
   } else if (!facts.column_is_boolean) {
-    found.problem(fmt::format("the column {} of table {} is no boolean; name another one with \"flag_column\"", table.flag_column, table.name));
+    found.problem(fmt::format("the column {} of table {} is no boolean; name another one with \"flag_column\"",
+                              table.flag_column, table.name));
   } else if (!facts.may_update) {
-    found.problem(fmt::format("no right to mark rows of table {}; mend it with: GRANT UPDATE ({}) ON {} TO <user>", table.name, table.flag_column, table.name));
+    found.problem(fmt::format("no right to mark rows of table {}; mend it with: GRANT UPDATE ({}) ON {} TO <user>",
+                              table.name, table.flag_column, table.name));
   } else {
     found.good(fmt::format("flag column {}", table.flag_column));
   }
-  if (facts.column_exists && !facts.index_exists) found.advise(fmt::format("no partial index on the rows not sent: each batch reads past all that were sent{}", mend));
+  if (facts.column_exists && !facts.index_exists)
+    found.advise(
+        fmt::format("no partial index on the rows not sent: each batch reads past all that were sent{}", mend));
 }
 
-std::string check_mapping(const TableConfig& table, const SourceTable& source, const std::optional<TableSchema>& target, Findings& found, bool json) {
+std::string check_mapping(const TableConfig& table, const SourceTable& source, const std::optional<TableSchema>& target,
+                          Findings& found, bool json) {
   std::string columns;
   for (std::size_t i = 0; i < source.schema.columns.size(); ++i) {
     const ColumnSpec& column = source.schema.columns[i];
@@ -49,25 +56,29 @@ std::string check_mapping(const TableConfig& table, const SourceTable& source, c
     if (target) {
       const std::size_t there = column_index(*target, column.name);
       if (there == npos) {
-        found.problem(fmt::format("the target has no column {}; mend it with: ALTER TABLE {} ADD COLUMN {} {}", column.name,
-                                  target_name(table), quote_clickhouse(column.name), type));
+        found.problem(fmt::format("the target has no column {}; mend it with: ALTER TABLE {} ADD COLUMN {} {}",
+                                  column.name, target_name(table), quote_clickhouse(column.name), type));
         continue;
       }
       type = clickhouse_type(target->columns[there]);
     }
     if (json) {
-      columns += fmt::format("{}{{\"source\":{},\"source_type\":{},\"target\":{},\"target_type\":{},\"key\":{}}}", columns.empty() ? "" : ",", json_text(source.source_columns[i]),
+      columns += fmt::format("{}{{\"source\":{},\"source_type\":{},\"target\":{},\"target_type\":{},\"key\":{}}}",
+                             columns.empty() ? "" : ",", json_text(source.source_columns[i]),
                              json_text(column.source_type), json_text(column.name), json_text(type), column.key);
     } else {
-      print(fmt::format("           {:24} {:28} → {:24} {}{}\n", source.source_columns[i], column.source_type, column.name == source.source_columns[i] ? "" : column.name, type,
-                        column.key ? "  (key)" : ""));
+      print(fmt::format("           {:24} {:28} → {:24} {}{}\n", source.source_columns[i], column.source_type,
+                        column.name == source.source_columns[i] ? "" : column.name, type, column.key ? "  (key)" : ""));
     }
   }
-  if (source.schema.key_order.empty()) found.advise(fmt::format("table {} has no key: rows can't be told apart, and the target is a plain MergeTree", table.name));
+  if (source.schema.key_order.empty())
+    found.advise(
+        fmt::format("table {} has no key: rows can't be told apart, and the target is a plain MergeTree", table.name));
   return columns;
 }
 
-Result<std::string> check_table(Session& session, PostgresSession& source, bool target_answers, const TableConfig& table, Findings& found) {
+Result<std::string> check_table(Session& session, PostgresSession& source, bool target_answers,
+                                const TableConfig& table, Findings& found) {
   if (!session.json) print(fmt::format("\nTable {} → {}\n", table.name, target_name(table)));
   auto facts = flag_facts(source, table);
   if (!facts) {
@@ -83,7 +94,8 @@ Result<std::string> check_table(Session& session, PostgresSession& source, bool 
   std::optional<TableSchema> there;
   if (target_answers) {
     auto target = open_clickhouse(clickhouse_of(session.config, table), session.context());
-    auto asked = target ? (*target)->describe(target_of(session.config, table)) : Result<std::optional<TableSchema>>(target.error());
+    auto asked = target ? (*target)->describe(target_of(session.config, table))
+                        : Result<std::optional<TableSchema>>(target.error());
     if (!asked) {
       found.problem(asked.error().message);
     } else if (there = *std::move(asked); !there) {
@@ -140,7 +152,8 @@ Result<int> check(Session& session) {
     for (const TableConfig& table : *tables) {
       auto columns = check_table(session, *source, target != nullptr, table, found);
       if (!columns) return std::move(columns).error();
-      json += fmt::format("{}{{\"table\":{},\"target\":{},\"columns\":[{}]}}", json.empty() ? "" : ",", json_text(table.name), json_text(target_name(table)), *columns);
+      json += fmt::format("{}{{\"table\":{},\"target\":{},\"columns\":[{}]}}", json.empty() ? "" : ",",
+                          json_text(table.name), json_text(target_name(table)), *columns);
     }
   }
   if (session.json) {
@@ -149,9 +162,14 @@ Result<int> check(Session& session) {
       for (const std::string& one : all) out += (out.empty() ? "" : ",") + json_text(one);
       return out;
     };
-    print(fmt::format("{{\"ok\":{},\"problems\":[{}],\"advice\":[{}],\"tables\":[{}]}}\n", found.problems.empty(), list(found.problems), list(found.advice), json));
+    print(fmt::format("{{\"ok\":{},\"problems\":[{}],\"advice\":[{}],\"tables\":[{}]}}\n", found.problems.empty(),
+                      list(found.problems), list(found.advice), json));
   } else {
-    print(found.problems.empty() ? "\nEverything is there.\n" : fmt::format("\n{} missing.\n", found.problems.size() == 1 ? std::string("One thing is") : std::to_string(found.problems.size()) + " things are"));
+    print(found.problems.empty()
+              ? "\nEverything is there.\n"
+              : fmt::format("\n{} missing.\n", found.problems.size() == 1
+                                                   ? std::string("One thing is")
+                                                   : std::to_string(found.problems.size()) + " things are"));
   }
   return found.problems.empty() ? exit_done : exit_failed;
 }
@@ -161,8 +179,11 @@ Result<int> check(Session& session) {
 void add_check(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.target = wants.kafka = wants.tables = true;
-  CLI::App* command = add_verb(app, program, "check", "Connect to everything; say how each table maps, what is missing and what mends it",
-                               "  pgch check --from postgresql://me@localhost/test_db --table user_logins\n  pgch check --config pgch.toml --json\n", wants);
+  CLI::App* command = add_verb(app, program, "check",
+                               "Connect to everything; say how each table maps, what is missing and what mends it",
+                               "  pgch check --from postgresql://me@localhost/test_db --table user_logins\n  pgch "
+                               "check --config pgch.toml --json\n",
+                               wants);
   on_parsed(command, program, [](Session& session) { return check(session); });
 }
 

@@ -34,7 +34,8 @@ void add(Totals& totals, const Running& one) {
   totals.rows += far.rows_delivered;
   totals.bytes += far.bytes_delivered;
   totals.batches += far.batches;
-  totals.extracted += one.stored_at_far_end && stats.produce.rows_extracted == 0 ? stats.consume.rows_extracted : stats.produce.rows_extracted;
+  totals.extracted += one.stored_at_far_end && stats.produce.rows_extracted == 0 ? stats.consume.rows_extracted
+                                                                                 : stats.produce.rows_extracted;
   totals.rejected += stats.produce.rows_rejected + stats.consume.rows_rejected;
   totals.retries += stats.produce.retries + stats.consume.retries;
   totals.in_doubt += stats.produce.in_doubt + stats.consume.in_doubt;
@@ -59,10 +60,12 @@ std::string progress_line(const Totals& now, double rows_per_s, double bytes_per
     const double part = static_cast<double>(now.rows) / static_cast<double>(*now.expected);
     constexpr int width = 20;
     const int full = static_cast<int>(part * width);
-    line = fmt::format("[{}{}] {:3.0f} %  {} of {} rows", std::string(static_cast<std::size_t>(full), '#'), std::string(static_cast<std::size_t>(width - full), '.'),
-                       part * 100, human_count(now.rows), human_count(*now.expected));
+    line = fmt::format("[{}{}] {:3.0f} %  {} of {} rows", std::string(static_cast<std::size_t>(full), '#'),
+                       std::string(static_cast<std::size_t>(width - full), '.'), part * 100, human_count(now.rows),
+                       human_count(*now.expected));
   }
-  line += fmt::format(", {} rows/s, {}/s", human_count(static_cast<std::uint64_t>(rows_per_s)), human_bytes(bytes_per_s));
+  line +=
+      fmt::format(", {} rows/s, {}/s", human_count(static_cast<std::uint64_t>(rows_per_s)), human_bytes(bytes_per_s));
   if (now.expected && *now.expected > now.rows && rows_per_s >= 1) {
     line += fmt::format(", {} left", human_seconds(static_cast<double>(*now.expected - now.rows) / rows_per_s));
   }
@@ -74,7 +77,8 @@ std::string progress_line(const Totals& now, double rows_per_s, double bytes_per
 // Draws until told to end: four times a second on a terminal, else a line every five seconds while something moves.
 class Display {
  public:
-  Display(Session& session, const std::vector<std::unique_ptr<Running>>& all) : session_(session), all_(all), started_(std::chrono::steady_clock::now()) {
+  Display(Session& session, const std::vector<std::unique_ptr<Running>>& all)
+      : session_(session), all_(all), started_(std::chrono::steady_clock::now()) {
     if (!session.quiet) thread_ = std::jthread([this](const std::stop_token& over) { loop(over); });
   }
   ~Display() {
@@ -118,27 +122,37 @@ class Display {
   std::jthread thread_;
 };
 
-void print_summary(const Session& session, const std::string& verb, const Totals& totals, double seconds, const std::vector<std::unique_ptr<Running>>& all, int status) {
+void print_summary(const Session& session, const std::string& verb, const Totals& totals, double seconds,
+                   const std::vector<std::unique_ptr<Running>>& all, int status) {
   const double rate = seconds > 0 ? static_cast<double>(totals.rows) / seconds : 0;
   if (session.json) {
     std::string failed;
     for (const auto& one : all) {
       if (one->error) {
-        failed += fmt::format("{}{{\"name\":{},\"code\":{},\"message\":{}}}", failed.empty() ? "" : ",", json_text(one->name), json_text(name_of(one->error->code)),
-                              json_text(one->error->message));
+        failed +=
+            fmt::format("{}{{\"name\":{},\"code\":{},\"message\":{}}}", failed.empty() ? "" : ",", json_text(one->name),
+                        json_text(name_of(one->error->code)), json_text(one->error->message));
       }
     }
-    print(fmt::format("{{\"verb\":\"{}\",\"status\":\"{}\",\"rows\":{},\"bytes\":{},\"batches\":{},\"seconds\":{:.3f},\"rows_per_s\":{:.0f},\"dead_letters\":{},"
-                      "\"retries\":{},\"in_doubt\":{},\"rows_found_landed\":{},\"errors\":[{}]}}\n",
-                      verb, status == exit_failed ? "failed" : status == exit_dead_letters ? "dead_letters" : "done", totals.rows, totals.bytes, totals.batches,
-                      seconds, rate, totals.rejected, totals.retries, totals.in_doubt, totals.found, failed));
+    print(
+        fmt::format("{{\"verb\":\"{}\",\"status\":\"{}\",\"rows\":{},\"bytes\":{},\"batches\":{},\"seconds\":{:.3f},"
+                    "\"rows_per_s\":{:.0f},\"dead_letters\":{},"
+                    "\"retries\":{},\"in_doubt\":{},\"rows_found_landed\":{},\"errors\":[{}]}}\n",
+                    verb,
+                    status == exit_failed         ? "failed"
+                    : status == exit_dead_letters ? "dead_letters"
+                                                  : "done",
+                    totals.rows, totals.bytes, totals.batches, seconds, rate, totals.rejected, totals.retries,
+                    totals.in_doubt, totals.found, failed));
     return;
   }
   if (session.quiet) return;
-  std::string line = fmt::format("{}: {} rows, {} in {}", status == exit_failed ? "Failed" : "Done", human_count(totals.rows), human_bytes(static_cast<double>(totals.bytes)),
-                                 human_seconds(seconds));
+  std::string line =
+      fmt::format("{}: {} rows, {} in {}", status == exit_failed ? "Failed" : "Done", human_count(totals.rows),
+                  human_bytes(static_cast<double>(totals.bytes)), human_seconds(seconds));
   if (totals.rows != 0) line += fmt::format(" ({} rows/s)", human_count(static_cast<std::uint64_t>(rate)));
-  if (totals.found != 0) line += fmt::format("; {} rows of an earlier attempt were found at the target", human_count(totals.found));
+  if (totals.found != 0)
+    line += fmt::format("; {} rows of an earlier attempt were found at the target", human_count(totals.found));
   if (totals.rejected != 0) line += fmt::format("; {} dead letters", human_count(totals.rejected));
   print(line + "\n");
 }
@@ -170,7 +184,8 @@ Result<int> run_all(Session& session, std::vector<NamedPipeline> pipelines, cons
         // A stop that somebody asked for is no failure: what wasn't settled is taken up again by the next start.
         if (done.error().code == Errc::stopped && session.stop.stop_requested()) return;
         running->error = std::move(done).error();
-        if (all.size() > 1) session.log.write(LogLevel::error, fmt::format("{} has stopped: {}", running->name, running->error->message));
+        if (all.size() > 1)
+          session.log.write(LogLevel::error, fmt::format("{} has stopped: {}", running->name, running->error->message));
       });
     }
     threads.clear();  // joins

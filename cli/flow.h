@@ -18,7 +18,8 @@ struct NamedPipeline {
   std::optional<std::uint64_t> rows_expected;  ///< for what is left and when it ends
 };
 
-/// Runs all until they end or the session's stop; one that fails doesn't stop the others. Prints progress and the summary.
+/// Runs all until they end or the session's stop; one that fails doesn't stop the others. Prints progress and the
+/// summary.
 Result<int> run_all(Session& session, std::vector<NamedPipeline> pipelines, const std::string& verb);
 
 }  // namespace pgch::cli

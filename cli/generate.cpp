@@ -71,11 +71,16 @@ Result<int> generate(Session& session, Asked asked) {
   Stages stages;
   KafkaOptions kafka = events_topic(session, asked.options.table);
   if (!asked.kafka_to_postgres) {
-    auto first = asked.first_id != 0 ? Result<std::int64_t>(asked.first_id) : asked.to_kafka ? next_id_in_topic(session, kafka) : next_id(session, asked.options.table);
+    auto first = asked.first_id != 0 ? Result<std::int64_t>(asked.first_id)
+                 : asked.to_kafka    ? next_id_in_topic(session, kafka)
+                                     : next_id(session, asked.options.table);
     if (!first) return std::move(first).error();
     asked.options.first_id = *first;
-    if (asked.options.seed == 0) asked.options.seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000'007 + 1;
-    session.log.write(LogLevel::info, fmt::format("Generating events from id {} with --seed {}", *first, asked.options.seed));
+    if (asked.options.seed == 0)
+      asked.options.seed =
+          static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000'007 + 1;
+    session.log.write(LogLevel::info,
+                      fmt::format("Generating events from id {} with --seed {}", *first, asked.options.seed));
     auto generator = make_generator(asked.options);
     if (!generator) return std::move(generator).error();
     stages.extractor = *std::move(generator);
@@ -116,19 +121,24 @@ Result<int> generate(Session& session, Asked asked) {
 void add_generate(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.kafka = wants.batches = wants.tables = true;
-  CLI::App* command = add_verb(app, program, "generate", "Random login events into PostgreSQL or Kafka, or from Kafka into PostgreSQL",
-                               "  pgch generate --to-postgres --from postgresql://me@localhost/test_db --rows 1000000\n"
-                               "  pgch generate --to-kafka --kafka localhost:9092 --topic logins --rate 500\n"
-                               "  pgch generate --kafka-to-postgres --from … --kafka localhost:9092 --topic logins\n",
-                               wants);
+  CLI::App* command =
+      add_verb(app, program, "generate", "Random login events into PostgreSQL or Kafka, or from Kafka into PostgreSQL",
+               "  pgch generate --to-postgres --from postgresql://me@localhost/test_db --rows 1000000\n"
+               "  pgch generate --to-kafka --kafka localhost:9092 --topic logins --rate 500\n"
+               "  pgch generate --kafka-to-postgres --from … --kafka localhost:9092 --topic logins\n",
+               wants);
   auto asked = std::make_shared<Asked>();
   command->add_flag("--to-postgres", asked->to_postgres, "Into the table, which is made if it is missing");
   command->add_flag("--to-kafka", asked->to_kafka, "Into the topic");
   command->add_flag("--kafka-to-postgres", asked->kafka_to_postgres, "From the topic into the table, until Ctrl-C");
   command->add_option("--rows", asked->options.rows_max, "How many; 0: until Ctrl-C")->capture_default_str();
-  command->add_option("--rate", asked->options.rows_per_s, "Rows a second; 0: as fast as possible")->capture_default_str();
-  command->add_option("--seed", asked->options.seed, "The same seed gives the same events; 0: a new one, which is printed")->capture_default_str();
-  command->add_option("--first-id", asked->first_id, "First id; 0: after the last one that is there")->capture_default_str();
+  command->add_option("--rate", asked->options.rows_per_s, "Rows a second; 0: as fast as possible")
+      ->capture_default_str();
+  command
+      ->add_option("--seed", asked->options.seed, "The same seed gives the same events; 0: a new one, which is printed")
+      ->capture_default_str();
+  command->add_option("--first-id", asked->first_id, "First id; 0: after the last one that is there")
+      ->capture_default_str();
   command->add_option("--payload", asked->options.payload_bytes, "Bytes of the JSON payload")->capture_default_str();
   command->add_flag("--once", asked->once, "With --kafka-to-postgres: end at what is in the topic now");
   command->add_flag("!--no-create", asked->create, "The table must be there");

@@ -17,14 +17,20 @@ std::string settings_text(bool markdown) {
     if (here != section) {
       section = here;
       const std::string title = here.empty() ? "At the top" : here == "table" ? "[[table]]" : "[" + here + "]";
-      out += markdown ? fmt::format("\n## {}\n\n| setting | type | default | environment | meaning |\n|---|---|---|---|---|\n", title) : fmt::format("\n{}\n", title);
+      out += markdown ? fmt::format(
+                            "\n## {}\n\n| setting | type | default | environment | meaning |\n|---|---|---|---|---|\n",
+                            title)
+                      : fmt::format("\n{}\n", title);
     }
     if (markdown) {
       std::string environment = one.environment;
-      for (std::size_t at = 0; (at = environment.find(' ', at)) != std::string::npos; at += 4) environment.replace(at, 1, "`, `");
-      out += fmt::format("| `{}` | {} | {} | `{}` | {} |\n", one.name, one.type, one.fallback, environment, one.meaning);
+      for (std::size_t at = 0; (at = environment.find(' ', at)) != std::string::npos; at += 4)
+        environment.replace(at, 1, "`, `");
+      out +=
+          fmt::format("| `{}` | {} | {} | `{}` | {} |\n", one.name, one.type, one.fallback, environment, one.meaning);
     } else {
-      out += fmt::format("  {:28} {} [{}{}]\n{:31}{}\n", one.name, one.meaning, one.type, one.fallback.empty() ? "" : ", default " + one.fallback, "", one.environment);
+      out += fmt::format("  {:28} {} [{}{}]\n{:31}{}\n", one.name, one.meaning, one.type,
+                         one.fallback.empty() ? "" : ", default " + one.fallback, "", one.environment);
     }
   }
   return out;
@@ -44,7 +50,9 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-std::vector<const CLI::App*> verbs_of(const CLI::App& app) { return app.get_subcommands([](const CLI::App*) { return true; }); }
+std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
 
 std::string bash_script(const CLI::App& app) {
   std::vector<std::string> names;
@@ -55,9 +63,12 @@ std::string bash_script(const CLI::App& app) {
   }
   return fmt::format(
       "# bash completion of pgch: source <(pgch completion bash)\n"
-      "_pgch() {{\n  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} words\n  COMPREPLY=()\n"
-      "  if [ \"$COMP_CWORD\" = 1 ]; then\n    mapfile -t COMPREPLY < <(compgen -W '{} --help --version' -- \"$word\")\n    return\n  fi\n"
-      "  case $before in\n    -c | --config | --env-file | --state) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
+      "_pgch() {{\n  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} words\n  "
+      "COMPREPLY=()\n"
+      "  if [ \"$COMP_CWORD\" = 1 ]; then\n    mapfile -t COMPREPLY < <(compgen -W '{} --help --version' -- "
+      "\"$word\")\n    return\n  fi\n"
+      "  case $before in\n    -c | --config | --env-file | --state) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); "
+      "return ;;\n"
       "    --log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warning error' -- \"$word\"); return ;;\n"
       "    --log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- \"$word\"); return ;;\n  esac\n"
       "  case ${{COMP_WORDS[1]}} in\n{}    *) words= ;;\n  esac\n"
@@ -75,8 +86,10 @@ std::string zsh_script(const CLI::App& app) {
     cases += fmt::format("    {}) flags=({}) ;;\n", verb->get_name(), joined(flags_of(*verb)));
   }
   return fmt::format(
-      "#compdef pgch\n# zsh completion of pgch: source <(pgch completion zsh), or put it into a folder of $fpath as _pgch\n"
-      "_pgch() {{\n  local -a verbs flags\n  verbs=(\n{}  )\n  if (( CURRENT == 2 )); then\n    _describe command verbs\n    return\n  fi\n"
+      "#compdef pgch\n# zsh completion of pgch: source <(pgch completion zsh), or put it into a folder of $fpath as "
+      "_pgch\n"
+      "_pgch() {{\n  local -a verbs flags\n  verbs=(\n{}  )\n  if (( CURRENT == 2 )); then\n    _describe command "
+      "verbs\n    return\n  fi\n"
       "  case $words[CURRENT-1] in\n    -c|--config|--env-file|--state) _files; return ;;\n  esac\n"
       "  case $words[2] in\n{}  esac\n  compadd -- $flags\n}}\ncompdef _pgch pgch\n",
       names, cases);
@@ -127,7 +140,8 @@ void add_help(CLI::App& app, Program& program) {
         }
       }
       const std::string near = nearest_name(asked->topic, known);
-      return halt(Errc::config, "There is no help on \"" + asked->topic + "\"" + (near.empty() ? "." : "; did you mean \"" + near + "\"?"));
+      return halt(Errc::config, "There is no help on \"" + asked->topic + "\"" +
+                                    (near.empty() ? "." : "; did you mean \"" + near + "\"?"));
     };
   });
 }

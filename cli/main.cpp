@@ -1,10 +1,10 @@
 // pgch: parses, builds stages, prints. Everything it does can be done from the library.
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
-#include <unistd.h>
 
 #include "program.h"
 #include "signals.h"
@@ -17,7 +17,8 @@ namespace {
 std::map<std::string, std::string> environment() {
   std::map<std::string, std::string> out;
   for (char** one = environ; one != nullptr && *one != nullptr; ++one) {
-    if (const char* equals = std::strchr(*one, '=')) out.emplace(std::string(*one, static_cast<std::size_t>(equals - *one)), std::string(equals + 1));
+    if (const char* equals = std::strchr(*one, '='))
+      out.emplace(std::string(*one, static_cast<std::size_t>(equals - *one)), std::string(equals + 1));
   }
   return out;
 }
@@ -68,12 +69,16 @@ int run_action(Program& program, Log& log, bool password_in_arguments) {
     if (!loaded) return fail(nullptr, program.flags.json, loaded.error());
     config = *std::move(loaded);
   }
-  log.configure(program.flags.quiet ? std::max(config.log_level, LogLevel::warning) : config.log_level, config.log_json);
+  log.configure(program.flags.quiet ? std::max(config.log_level, LogLevel::warning) : config.log_level,
+                config.log_json);
   if (password_in_arguments) {
-    log.write(LogLevel::warning, "A password on the command line can be seen by other users; better PG_PASSWORD, CH_PASSWORD, a password_file or ~/.pgpass");
+    log.write(LogLevel::warning,
+              "A password on the command line can be seen by other users; better PG_PASSWORD, CH_PASSWORD, a "
+              "password_file or ~/.pgpass");
   }
   Signals signals(log);
-  Session session{std::move(config), log, signals.stop(), program.flags.json, program.flags.quiet, variables, program.flags.overrides};
+  Session session{std::move(config),   log,       signals.stop(),         program.flags.json,
+                  program.flags.quiet, variables, program.flags.overrides};
   auto status = program.action(session);
   log.draw({});
   if (!status) return fail(&session, program.flags.json, status.error());
@@ -82,13 +87,15 @@ int run_action(Program& program, Log& log, bool password_in_arguments) {
 
 std::vector<std::string> verbs_of(const CLI::App& app) {
   std::vector<std::string> known;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) known.push_back(verb->get_name());
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(verb->get_name());
   return known;
 }
 
 int unknown_verb(const std::vector<std::string>& known, const std::string& word) {
   const std::string near = nearest_name(word, known);
-  std::cerr << "pgch: there is no command \"" << word << "\"" << (near.empty() ? "" : "; did you mean \"" + near + "\"?") << "\nSee: pgch help\n";
+  std::cerr << "pgch: there is no command \"" << word << "\""
+            << (near.empty() ? "" : "; did you mean \"" + near + "\"?") << "\nSee: pgch help\n";
   return exit_usage;
 }
 
@@ -97,11 +104,12 @@ int main_of(int argc, char** argv) {
   const bool hidden = hide_passwords(argc, argv);
 
   Program program;
-  CLI::App app("pgch moves rows from PostgreSQL to ClickHouse exactly once, with or without Kafka, and proves it.", "pgch");
+  CLI::App app("pgch moves rows from PostgreSQL to ClickHouse exactly once, with or without Kafka, and proves it.",
+               "pgch");
   app.set_version_flag("--version", std::string("pgch ") + PGCH_VERSION);
   app.require_subcommand(1);
-  for (auto* add : {add_run, add_produce, add_consume, add_verify, add_check, add_setup, add_teardown, add_ddl, add_status, add_query, add_serve,
-                    add_generate, add_completion, add_help}) {
+  for (auto* add : {add_run, add_produce, add_consume, add_verify, add_check, add_setup, add_teardown, add_ddl,
+                    add_status, add_query, add_serve, add_generate, add_completion, add_help}) {
     add(app, program);
   }
   if (arguments.empty()) {
@@ -109,7 +117,8 @@ int main_of(int argc, char** argv) {
     return exit_usage;
   }
   const auto known = verbs_of(app);
-  if (arguments[0].rfind('-', 0) != 0 && std::find(known.begin(), known.end(), arguments[0]) == known.end()) return unknown_verb(known, arguments[0]);
+  if (arguments[0].rfind('-', 0) != 0 && std::find(known.begin(), known.end(), arguments[0]) == known.end())
+    return unknown_verb(known, arguments[0]);
   const std::string verb = arguments[0].rfind('-', 0) == 0 ? "" : arguments[0] + " ";
   try {
     std::reverse(arguments.begin(), arguments.end());
@@ -130,10 +139,14 @@ int fail(Session* session, bool json, const Error& error) {
   if (session != nullptr) session->log.draw({});
   const bool interrupted = error.code == Errc::stopped;
   if (json) {
-    print("{\"status\":\"failed\",\"error\":{\"code\":" + json_text(name_of(error.code)) + ",\"message\":" + json_text(error.message) +
-          ",\"native\":" + json_text(error.native) + "}}\n");
+    print("{\"status\":\"failed\",\"error\":{\"code\":" + json_text(name_of(error.code)) +
+          ",\"message\":" + json_text(error.message) + ",\"native\":" + json_text(error.native) + "}}\n");
   }
-  std::cerr << "pgch: " << error.message << (error.native.empty() || error.message.find(error.native) != std::string::npos ? "" : " (" + error.native + ")") << '\n';
+  std::cerr << "pgch: " << error.message
+            << (error.native.empty() || error.message.find(error.native) != std::string::npos
+                    ? ""
+                    : " (" + error.native + ")")
+            << '\n';
   if (interrupted) return exit_interrupted;
   return error.code == Errc::config ? exit_usage : exit_failed;
 }

@@ -6,9 +6,14 @@ namespace pgch::cli {
 namespace {
 
 // A flag that is a setting under another name.
-void setting(CLI::App* verb, Program& program, const std::string& flag, const std::string& name, const std::string& what) {
+void setting(CLI::App* verb, Program& program, const std::string& flag, const std::string& name,
+             const std::string& what) {
   verb->add_option_function<std::string>(
-      flag, [&program, flag, name](const std::string& value) { program.flags.overrides.push_back({name, value, flag}); }, what);
+      flag,
+      [&program, flag, name](const std::string& value) {
+        program.flags.overrides.push_back({name, value, flag});
+      },
+      what);
 }
 
 void add_set(CLI::App* verb, Program& program) {
@@ -17,7 +22,8 @@ void add_set(CLI::App* verb, Program& program) {
           [&program](const std::vector<std::string>& all) {
             for (const std::string& one : all) {
               const auto equals = one.find('=');
-              if (equals == std::string::npos) throw CLI::ValidationError("--set", "\"" + one + "\" must be name=value, like batch.rows=5000");
+              if (equals == std::string::npos)
+                throw CLI::ValidationError("--set", "\"" + one + "\" must be name=value, like batch.rows=5000");
               program.flags.overrides.push_back({one.substr(0, equals), one.substr(equals + 1), "--set"});
             }
           },
@@ -28,12 +34,19 @@ void add_set(CLI::App* verb, Program& program) {
 
 }  // namespace
 
-CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, const std::string& what, const std::string& examples, Wants wants) {
+CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, const std::string& what,
+                   const std::string& examples, Wants wants) {
   CLI::App* verb = app.add_subcommand(name, what);
-  verb->add_option("-c,--config", program.flags.config_file, "Configuration file; without it ./pgch.toml, if there is one")->type_name("FILE");
-  verb->add_option("--env-file", program.flags.env_file, "File of NAME=value; without it ./.env, if there is one")->type_name("FILE");
-  if (wants.source) setting(verb, program, "--from", "postgres.url", "PostgreSQL: postgresql://user@host:port/database");
-  if (wants.target) setting(verb, program, "--to", "clickhouse.url", "ClickHouse: http://host:8123, https://…, or chdb://directory for the embedded engine");
+  verb->add_option("-c,--config", program.flags.config_file,
+                   "Configuration file; without it ./pgch.toml, if there is one")
+      ->type_name("FILE");
+  verb->add_option("--env-file", program.flags.env_file, "File of NAME=value; without it ./.env, if there is one")
+      ->type_name("FILE");
+  if (wants.source)
+    setting(verb, program, "--from", "postgres.url", "PostgreSQL: postgresql://user@host:port/database");
+  if (wants.target)
+    setting(verb, program, "--to", "clickhouse.url",
+            "ClickHouse: http://host:8123, https://…, or chdb://directory for the embedded engine");
   if (wants.tables) {
     verb->add_option_function<std::vector<std::string>>(
             "-t,--table",
@@ -70,7 +83,9 @@ void on_parsed(CLI::App* verb, Program& program, std::function<Result<int>(Sessi
 
 Result<std::vector<TableConfig>> tables_of(const Session& session) {
   if (!session.config.tables.empty()) return session.config.tables;
-  return halt(Errc::config, "No table is named: add --table user_logins, set PG_TABLE, or write a [[table]] with its name into pgch.toml.");
+  return halt(
+      Errc::config,
+      "No table is named: add --table user_logins, set PG_TABLE, or write a [[table]] with its name into pgch.toml.");
 }
 
 Result<void> require_source(const Session& session) {
@@ -78,8 +93,10 @@ Result<void> require_source(const Session& session) {
   for (const char* own : {"PGHOST", "PGSERVICE", "PGHOSTADDR", "PGDATABASE", "PGUSER"}) {
     if (session.environment.contains(own)) return {};
   }
-  return halt(Errc::config, "PostgreSQL's address is missing: add --from postgresql://user@host:5432/database, set PG_HOST (in .env or the environment), "
-                            "or write [postgres] into pgch.toml.");
+  return halt(Errc::config,
+              "PostgreSQL's address is missing: add --from postgresql://user@host:5432/database, set PG_HOST (in .env "
+              "or the environment), "
+              "or write [postgres] into pgch.toml.");
 }
 
 }  // namespace pgch::cli

@@ -16,7 +16,14 @@ class App;
 
 namespace pgch::cli {
 
-enum Exit : int { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_differences = 3, exit_dead_letters = 4, exit_interrupted = 130 };
+enum Exit : int {
+  exit_done = 0,
+  exit_failed = 1,
+  exit_usage = 2,
+  exit_differences = 3,
+  exit_dead_letters = 4,
+  exit_interrupted = 130
+};
 
 struct Flags {
   std::string config_file, env_file;
@@ -47,7 +54,8 @@ struct Wants {
   bool source = false, target = false, kafka = false, tables = false, batches = false, json = true;
 };
 /// Makes the verb's subcommand with its shared flags; `examples` close its --help.
-CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, const std::string& what, const std::string& examples, Wants wants);
+CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, const std::string& what,
+                   const std::string& examples, Wants wants);
 void on_parsed(CLI::App* verb, Program& program, std::function<Result<int>(Session&)> action);
 
 void add_check(CLI::App&, Program&);

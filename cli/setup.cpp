@@ -17,9 +17,12 @@ struct Choice {
   std::string version;
 };
 
-void show(const std::string& where, const std::string& sql) { print("-- " + where + "\n" + sql + (sql.ends_with(";") || sql.ends_with(";\n") ? "" : ";") + "\n"); }
+void show(const std::string& where, const std::string& sql) {
+  print("-- " + where + "\n" + sql + (sql.ends_with(";") || sql.ends_with(";\n") ? "" : ";") + "\n");
+}
 
-Result<std::string> target_ddl(Session& session, const TableConfig& table, const TableSchema& schema, const std::string& version) {
+Result<std::string> target_ddl(Session& session, const TableConfig& table, const TableSchema& schema,
+                               const std::string& version) {
   return clickhouse_ddl(clickhouse_of(session.config, table), target_of(session.config, table), schema, version);
 }
 
@@ -38,7 +41,8 @@ Result<void> apply_target(Session& session, const TableConfig& table, const Tabl
 Result<void> setup_database(Session& session, const TableConfig& table, const Choice& choice) {
   const std::string database = clickhouse_of(session.config, table).database;
   if (database == session.config.clickhouse.database) return {};
-  const std::string cluster = table.target.on_cluster.empty() ? "" : " ON CLUSTER " + quote_clickhouse(table.target.on_cluster);
+  const std::string cluster =
+      table.target.on_cluster.empty() ? "" : " ON CLUSTER " + quote_clickhouse(table.target.on_cluster);
   const std::string sql = "CREATE DATABASE IF NOT EXISTS " + quote_clickhouse(database) + cluster;
   show("ClickHouse", sql);
   if (!choice.apply) return {};
@@ -48,11 +52,14 @@ Result<void> setup_database(Session& session, const TableConfig& table, const Ch
   return {};
 }
 
-Result<void> setup_table(Session& session, PostgresSession& source, const TableConfig& table, const Choice& choice, const std::string& version) {
+Result<void> setup_table(Session& session, PostgresSession& source, const TableConfig& table, const Choice& choice,
+                         const std::string& version) {
   auto facts = flag_facts(source, table);
   if (!facts) return std::move(facts).error();
   if (facts->column_exists && !facts->column_is_boolean) {
-    return halt(Errc::schema, fmt::format("The column {} of table {} is no boolean; name another one with \"flag_column\".", table.flag_column, table.name));
+    return halt(Errc::schema,
+                fmt::format("The column {} of table {} is no boolean; name another one with \"flag_column\".",
+                            table.flag_column, table.name));
   }
   auto described = describe_table(source, table, facts->column_exists);
   if (!described) return std::move(described).error();
@@ -65,7 +72,8 @@ Result<void> setup_table(Session& session, PostgresSession& source, const TableC
   }
   if (session.config.use_kafka) {
     const KafkaOptions kafka = kafka_of(session.config, table);
-    print(fmt::format("-- Kafka: topic {} with {} partitions, {} replicas\n", kafka.topic, kafka.partitions, kafka.replication));
+    print(fmt::format("-- Kafka: topic {} with {} partitions, {} replicas\n", kafka.topic, kafka.partitions,
+                      kafka.replication));
     if (choice.apply) {
       const bool there = static_cast<bool>(topic_info(kafka, session.context()));
       if (!there) {
@@ -126,7 +134,8 @@ Result<int> teardown(Session& session, const Choice& choice) {
     auto target = open_clickhouse(clickhouse_of(session.config, table), session.context());
     if (!target) return std::move(target).error();
     const std::string name = target_of(session.config, table).table;
-    for (const std::string& sql : {"DROP VIEW IF EXISTS " + quote_clickhouse(name + "_current"), "DROP TABLE IF EXISTS " + quote_clickhouse(name)}) {
+    for (const std::string& sql : {"DROP VIEW IF EXISTS " + quote_clickhouse(name + "_current"),
+                                   "DROP TABLE IF EXISTS " + quote_clickhouse(name)}) {
       show("ClickHouse", sql);
       if (!choice.apply) continue;
       if (auto done = (*target)->query(sql); !done) return std::move(done).error();
@@ -170,8 +179,11 @@ void add_setup(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.target = wants.kafka = wants.tables = true;
   wants.json = false;
-  CLI::App* command = add_verb(app, program, "setup", "Flag column, index, topic and target table: shows what it would do, --apply does it",
-                               "  pgch setup --from postgresql://me@localhost/test_db --table user_logins\n  pgch setup --config pgch.toml --apply\n", wants);
+  CLI::App* command = add_verb(app, program, "setup",
+                               "Flag column, index, topic and target table: shows what it would do, --apply does it",
+                               "  pgch setup --from postgresql://me@localhost/test_db --table user_logins\n  pgch "
+                               "setup --config pgch.toml --apply\n",
+                               wants);
   auto choice = std::make_shared<Choice>();
   command->add_flag("--apply", choice->apply, "Do it");
   on_parsed(command, program, [choice](Session& session) { return setup(session, *choice); });
@@ -181,8 +193,10 @@ void add_teardown(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.target = wants.kafka = wants.tables = true;
   wants.json = false;
-  CLI::App* command = add_verb(app, program, "teardown", "Take away what setup made: shows what it would do, --apply does it",
-                               "  pgch teardown --config pgch.toml\n  pgch teardown --config pgch.toml --drop-topic --drop-target --apply\n", wants);
+  CLI::App* command = add_verb(
+      app, program, "teardown", "Take away what setup made: shows what it would do, --apply does it",
+      "  pgch teardown --config pgch.toml\n  pgch teardown --config pgch.toml --drop-topic --drop-target --apply\n",
+      wants);
   auto choice = std::make_shared<Choice>();
   command->add_flag("--apply", choice->apply, "Do it");
   command->add_flag("--drop-topic", choice->topic, "Also the topic, with all its messages");
@@ -194,10 +208,14 @@ void add_ddl(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.target = wants.tables = true;
   wants.json = false;
-  CLI::App* command = add_verb(app, program, "ddl", "Print the SQL for PostgreSQL and ClickHouse", "  pgch ddl --from postgresql://me@localhost/test_db --table user_logins\n  pgch ddl --config pgch.toml --server-version 23.8\n", wants);
+  CLI::App* command = add_verb(app, program, "ddl", "Print the SQL for PostgreSQL and ClickHouse",
+                               "  pgch ddl --from postgresql://me@localhost/test_db --table user_logins\n  pgch ddl "
+                               "--config pgch.toml --server-version 23.8\n",
+                               wants);
   auto choice = std::make_shared<Choice>();
   choice->version = assumed_version;
-  command->add_option("--server-version", choice->version, "Version of ClickHouse that the SQL is for")->capture_default_str();
+  command->add_option("--server-version", choice->version, "Version of ClickHouse that the SQL is for")
+      ->capture_default_str();
   on_parsed(command, program, [choice](Session& session) { return ddl(session, *choice); });
 }
 

@@ -1,8 +1,8 @@
 #include "signals.h"
 
+#include <unistd.h>
 #include <csignal>
 #include <ctime>
-#include <unistd.h>
 
 namespace pgch::cli {
 namespace {
@@ -29,7 +29,8 @@ Signals::Signals(Log& log) {
       if (got < 0) continue;
       if (asked) ::_exit(130);
       asked = true;
-      log.write(LogLevel::info, "Stopping: what is under way is brought to its end; the same signal again ends at once");
+      log.write(LogLevel::info,
+                "Stopping: what is under way is brought to its end; the same signal again ends at once");
       stop_.request_stop();
     }
   });

@@ -8,7 +8,8 @@
 
 namespace pgch::cli {
 
-/// Blocks the signals for all threads made later, and waits for them in a thread of its own. Make it before any other thread.
+/// Blocks the signals for all threads made later, and waits for them in a thread of its own. Make it before any other
+/// thread.
 class Signals {
  public:
   explicit Signals(Log& log);

@@ -27,12 +27,15 @@ Result<FlagFacts> flag_facts(PostgresSession& source, const TableConfig& table) 
       "   AND pg_get_expr(i.indpred, i.indrelid) LIKE '%' || $2 || '%'),"
       " has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'),"
       " a.attnum IS NOT NULL AND has_column_privilege(c.oid, a.attnum, 'UPDATE')"
-      " FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped"
+      " FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT "
+      "a.attisdropped"
       " WHERE c.oid = to_regclass($1)",
       {*name, table.flag_column});
   if (!rows) return std::move(rows).error();
   if (rows->empty()) {
-    return halt(Errc::not_found, fmt::format("There is no table {} in this PostgreSQL database; check the name, its schema (\"schema.table\") and the database.", table.name));
+    return halt(Errc::not_found, fmt::format("There is no table {} in this PostgreSQL database; check the name, its "
+                                             "schema (\"schema.table\") and the database.",
+                                             table.name));
   }
   const auto& row = rows->front();
   return FlagFacts{yes(row[0]), yes(row[1]), yes(row[2]), yes(row[3]), yes(row[4])};
@@ -61,7 +64,8 @@ Result<std::vector<std::string>> flag_setup_sql(const TableConfig& table, const 
   if (!flag) return std::move(flag).error();
   auto index = index_name(table);
   if (!index) return std::move(index).error();
-  std::vector<std::string> out{"ALTER TABLE " + *name + " ADD COLUMN IF NOT EXISTS " + *flag + " BOOLEAN DEFAULT FALSE"};
+  std::vector<std::string> out{"ALTER TABLE " + *name + " ADD COLUMN IF NOT EXISTS " + *flag +
+                               " BOOLEAN DEFAULT FALSE"};
   std::string key;
   for (const std::size_t i : key_indexes(described.schema)) {
     auto column = quote_postgres(described.source_columns[i]);
@@ -69,7 +73,9 @@ Result<std::vector<std::string>> flag_setup_sql(const TableConfig& table, const 
     key += (key.empty() ? "" : ", ") + *column;
   }
   // Without it each batch reads past all rows that were sent before.
-  if (!key.empty()) out.push_back("CREATE INDEX CONCURRENTLY IF NOT EXISTS " + *index + " ON " + *name + " (" + key + ") WHERE " + *flag + " IS NOT TRUE");
+  if (!key.empty())
+    out.push_back("CREATE INDEX CONCURRENTLY IF NOT EXISTS " + *index + " ON " + *name + " (" + key + ") WHERE " +
+                  *flag + " IS NOT TRUE");
   return out;
 }
 
@@ -81,7 +87,8 @@ Result<std::vector<std::string>> flag_teardown_sql(const TableConfig& table) {
   auto index = index_name(table);
   if (!index) return std::move(index).error();
   const std::string schema = name->find("\".\"") == std::string::npos ? "" : name->substr(0, name->find("\".\"") + 2);
-  return std::vector<std::string>{"DROP INDEX CONCURRENTLY IF EXISTS " + schema + *index, "ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *flag};
+  return std::vector<std::string>{"DROP INDEX CONCURRENTLY IF EXISTS " + schema + *index,
+                                  "ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *flag};
 }
 
 }  // namespace pgch::cli

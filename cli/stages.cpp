@@ -22,7 +22,9 @@ Result<void> apply_key(TableSchema& schema, const std::vector<std::string>& key)
   schema.key_order = key;
   for (ColumnSpec& column : schema.columns) column.key = std::find(key.begin(), key.end(), column.name) != key.end();
   for (const std::string& name : key) {
-    if (column_index(schema, name) == npos) return halt(Errc::config, fmt::format("The key of table {} names the column \"{}\", which is not there.", schema.table, name));
+    if (column_index(schema, name) == npos)
+      return halt(Errc::config,
+                  fmt::format("The key of table {} names the column \"{}\", which is not there.", schema.table, name));
   }
   return {};
 }
@@ -50,7 +52,8 @@ Result<TableSchema> consumed_schema(Session& session, const TableConfig& table) 
     auto source = open_postgres(session.config.postgres, context);
     if (!source) {
       Error error = std::move(source).error();
-      error.message += " The consumer asks PostgreSQL what the columns are; without it, name them with \"types\" in [[table]].";
+      error.message +=
+          " The consumer asks PostgreSQL what the columns are; without it, name them with \"types\" in [[table]].";
       return error;
     }
     const ScanOptions scan = scan_of(session.config, table);
@@ -63,9 +66,12 @@ Result<TableSchema> consumed_schema(Session& session, const TableConfig& table) 
   auto described = (*target)->describe(target_of(session.config, table));
   if (!described) return std::move(described).error();
   if (!*described) {
-    return halt(Errc::not_found, fmt::format("Nobody can say which columns {} has: there is no such table in ClickHouse yet, and PostgreSQL has none or isn't "
-                                             "configured. Create the target, add [postgres], or name the columns with \"types\" in [[table]].",
-                                             target_name(table)));
+    return halt(
+        Errc::not_found,
+        fmt::format("Nobody can say which columns {} has: there is no such table in ClickHouse yet, and PostgreSQL has "
+                    "none or isn't "
+                    "configured. Create the target, add [postgres], or name the columns with \"types\" in [[table]].",
+                    target_name(table)));
   }
   TableSchema schema = **std::move(described);
   if (auto done = apply_key(schema, table.columns.key); !done) return std::move(done).error();

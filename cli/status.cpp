@@ -32,7 +32,8 @@ void journal_facts(Session& session, const TableConfig& table, Facts& facts) {
       if (pending) facts.emplace_back("batches_under_way", number(pending->size()));
       (*journal)->close();
     } else {
-      facts.emplace_back("journal", json_text(opened.error().code == Errc::conflict ? "in use: the pipeline is running" : opened.error().message));
+      facts.emplace_back("journal", json_text(opened.error().code == Errc::conflict ? "in use: the pipeline is running"
+                                                                                    : opened.error().message));
     }
   }
   std::uint64_t letters = 0;
@@ -67,7 +68,8 @@ void topic_facts(Session& session, const TableConfig& table, Facts& facts) {
   for (const PartitionInfo& one : *partitions) {
     messages += one.high - one.low;
     lag += one.high - (one.committed < 0 ? one.low : one.committed);
-    list += fmt::format("{}{{\"id\":{},\"low\":{},\"high\":{},\"committed\":{}}}", list.empty() ? "" : ",", one.id, one.low, one.high, one.committed);
+    list += fmt::format("{}{{\"id\":{},\"low\":{},\"high\":{},\"committed\":{}}}", list.empty() ? "" : ",", one.id,
+                        one.low, one.high, one.committed);
   }
   facts.emplace_back("topic_messages", std::to_string(messages));
   facts.emplace_back("lag", std::to_string(lag));

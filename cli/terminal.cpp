@@ -81,7 +81,8 @@ void Log::draw(std::string line) {
 
 void Log::plain(std::string_view line) {
   const std::lock_guard lock(mutex_);
-  put(json_ ? fmt::format("{{\"time\":\"{}\",\"level\":\"info\",\"message\":{}}}\n", now_text(), json_text(line)) : std::string(line) + "\n");
+  put(json_ ? fmt::format("{{\"time\":\"{}\",\"level\":\"info\",\"message\":{}}}\n", now_text(), json_text(line))
+            : std::string(line) + "\n");
 }
 
 bool print(std::string_view text) { return write_all(STDOUT_FILENO, text); }
@@ -91,10 +92,18 @@ std::string json_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));

@@ -1,4 +1,5 @@
-// Standard error: log lines and one redrawn line of progress, which never get into each other's way. Standard output: results.
+// Standard error: log lines and one redrawn line of progress, which never get into each other's way. Standard output:
+// results.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +35,9 @@ class Log final : public Logger {
 bool print(std::string_view text);
 bool stdout_is_terminal() noexcept;
 
-std::string json_text(std::string_view text);        ///< quoted and escaped
-std::string human_count(std::uint64_t count);        ///< 1 234 567
-std::string human_bytes(double bytes);               ///< 12.3 MiB
-std::string human_seconds(double seconds);           ///< 1 min 20 s
+std::string json_text(std::string_view text);  ///< quoted and escaped
+std::string human_count(std::uint64_t count);  ///< 1 234 567
+std::string human_bytes(double bytes);         ///< 12.3 MiB
+std::string human_seconds(double seconds);     ///< 1 min 20 s
 
 }  // namespace pgch::cli

@@ -10,40 +10,61 @@ namespace pgch::cli {
 namespace {
 
 const std::map<std::string, Kind, std::less<>> plain_types{
-    {"Bool", Kind::boolean},   {"Int8", Kind::int8},     {"Int16", Kind::int16},     {"Int32", Kind::int32},     {"Int64", Kind::int64},
-    {"UInt8", Kind::uint8},    {"UInt16", Kind::uint16}, {"UInt32", Kind::uint32},   {"UInt64", Kind::uint64},   {"Float32", Kind::float32},
-    {"Float64", Kind::float64}, {"Date", Kind::date16},  {"Date32", Kind::date},     {"DateTime", Kind::datetime}, {"UUID", Kind::uuid},
-    {"String", Kind::text},    {"Bytes", Kind::bytes},   {"JSON", Kind::json}};
+    {"Bool", Kind::boolean},  {"Int8", Kind::int8},         {"Int16", Kind::int16},     {"Int32", Kind::int32},
+    {"Int64", Kind::int64},   {"UInt8", Kind::uint8},       {"UInt16", Kind::uint16},   {"UInt32", Kind::uint32},
+    {"UInt64", Kind::uint64}, {"Float32", Kind::float32},   {"Float64", Kind::float64}, {"Date", Kind::date16},
+    {"Date32", Kind::date},   {"DateTime", Kind::datetime}, {"UUID", Kind::uuid},       {"String", Kind::text},
+    {"Bytes", Kind::bytes},   {"JSON", Kind::json}};
 
 std::string_view inner(std::string_view text, std::string_view name) {
-  if (!text.starts_with(name) || text.size() < name.size() + 2 || text[name.size()] != '(' || text.back() != ')') return {};
+  if (!text.starts_with(name) || text.size() < name.size() + 2 || text[name.size()] != '(' || text.back() != ')')
+    return {};
   return text.substr(name.size() + 1, text.size() - name.size() - 2);
 }
 
 std::string base_type(const ColumnSpec& column) {
   switch (column.kind) {
-    case Kind::boolean: return "Bool";
-    case Kind::int8: return "Int8";
-    case Kind::int16: return "Int16";
-    case Kind::int32: return "Int32";
-    case Kind::int64: return "Int64";
-    case Kind::uint8: return "UInt8";
-    case Kind::uint16: return "UInt16";
-    case Kind::uint32: return "UInt32";
-    case Kind::uint64: return "UInt64";
-    case Kind::float32: return "Float32";
-    case Kind::float64: return "Float64";
-    case Kind::decimal: return fmt::format("Decimal({}, {})", column.precision, column.scale);
-    case Kind::date16: return "Date";
-    case Kind::date: return "Date32";
-    case Kind::datetime: return "DateTime";
+    case Kind::boolean:
+      return "Bool";
+    case Kind::int8:
+      return "Int8";
+    case Kind::int16:
+      return "Int16";
+    case Kind::int32:
+      return "Int32";
+    case Kind::int64:
+      return "Int64";
+    case Kind::uint8:
+      return "UInt8";
+    case Kind::uint16:
+      return "UInt16";
+    case Kind::uint32:
+      return "UInt32";
+    case Kind::uint64:
+      return "UInt64";
+    case Kind::float32:
+      return "Float32";
+    case Kind::float64:
+      return "Float64";
+    case Kind::decimal:
+      return fmt::format("Decimal({}, {})", column.precision, column.scale);
+    case Kind::date16:
+      return "Date";
+    case Kind::date:
+      return "Date32";
+    case Kind::datetime:
+      return "DateTime";
     case Kind::timestamp:
-    case Kind::timestamptz: return fmt::format("DateTime64({}, 'UTC')", column.scale);
-    case Kind::uuid: return "UUID";
+    case Kind::timestamptz:
+      return fmt::format("DateTime64({}, 'UTC')", column.scale);
+    case Kind::uuid:
+      return "UUID";
     case Kind::text:
     case Kind::bytes:
-    case Kind::json: return "String";
-    case Kind::enumeration: return "LowCardinality(String)";
+    case Kind::json:
+      return "String";
+    case Kind::enumeration:
+      return "LowCardinality(String)";
   }
   return "String";
 }
@@ -66,10 +87,14 @@ std::string clickhouse_type(const ColumnSpec& column) {
 Result<ColumnSpec> parse_column(const std::string& text) {
   const auto space = text.find(' ');
   const auto wrong = [&] {
-    return halt(Errc::config, fmt::format("\"{}\" in \"types\" can't be understood: write the column's name and a ClickHouse type, like \"id Int64\", "
-                                          "\"name Nullable(String)\", \"price Decimal(10, 2)\" or \"at DateTime64(6)\".", text));
+    return halt(Errc::config,
+                fmt::format("\"{}\" in \"types\" can't be understood: write the column's name and a ClickHouse type, "
+                            "like \"id Int64\", "
+                            "\"name Nullable(String)\", \"price Decimal(10, 2)\" or \"at DateTime64(6)\".",
+                            text));
   };
-  if (space == std::string::npos || space == 0 || text.find_first_not_of(' ', space) == std::string::npos) return wrong();
+  if (space == std::string::npos || space == 0 || text.find_first_not_of(' ', space) == std::string::npos)
+    return wrong();
   ColumnSpec column;
   column.name = text.substr(0, space);
   std::string_view type = std::string_view(text).substr(text.find_first_not_of(' ', space));
@@ -93,7 +118,8 @@ Result<ColumnSpec> parse_column(const std::string& text) {
   } else if (const auto sizes = inner(type, "Decimal"); sizes.find(',') != std::string_view::npos) {
     column.kind = Kind::decimal;
     const auto comma = sizes.find(',');
-    if (!read_number(sizes.substr(0, comma), column.precision) || !read_number(sizes.substr(comma + 1), column.scale)) return wrong();
+    if (!read_number(sizes.substr(0, comma), column.precision) || !read_number(sizes.substr(comma + 1), column.scale))
+      return wrong();
     if (column.precision < 1 || column.precision > 76 || column.scale > column.precision) return wrong();
   } else {
     return wrong();

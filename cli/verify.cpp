@@ -12,26 +12,36 @@
 namespace pgch::cli {
 namespace {
 
-std::string hex(const std::optional<Checksum>& sum) { return sum ? fmt::format("\"{:016x}{:016x}\"", sum->high, sum->low) : std::string("null"); }
+std::string hex(const std::optional<Checksum>& sum) {
+  return sum ? fmt::format("\"{:016x}{:016x}\"", sum->high, sum->low) : std::string("null");
+}
 
 std::string as_json(const VerifyReport& report) {
   std::string messages;
   for (const std::string& one : report.messages()) messages += (messages.empty() ? "" : ",") + json_text(one);
-  return fmt::format("{{\"table\":{},\"target\":{},\"equal\":{},\"source_rows\":{},\"target_rows\":{},\"target_raw_rows\":{},\"unsent\":{},\"source_checksum\":{},"
-                     "\"target_checksum\":{},\"messages\":[{}]}}",
-                     json_text(report.source_table), json_text(report.target_table), report.equal(), report.source_rows, report.target_rows, report.target_raw_rows,
-                     report.unsent ? std::to_string(*report.unsent) : "null", hex(report.source_checksum), hex(report.target_checksum), messages);
+  return fmt::format(
+      "{{\"table\":{},\"target\":{},\"equal\":{},\"source_rows\":{},\"target_rows\":{},\"target_raw_rows\":{},"
+      "\"unsent\":{},\"source_checksum\":{},"
+      "\"target_checksum\":{},\"messages\":[{}]}}",
+      json_text(report.source_table), json_text(report.target_table), report.equal(), report.source_rows,
+      report.target_rows, report.target_raw_rows, report.unsent ? std::to_string(*report.unsent) : "null",
+      hex(report.source_checksum), hex(report.target_checksum), messages);
 }
 
 void print_report(const VerifyReport& report, bool quiet) {
   for (const std::string& one : report.messages()) print(one + "\n");
   if (quiet) return;
   if (report.equal()) {
-    print(fmt::format("Table {} in PostgreSQL and table {} in ClickHouse are equal: {} rows{}.\n", report.source_table, report.target_table, human_count(report.source_rows),
-                      report.source_checksum ? fmt::format(", checksum {:016x}{:016x}", report.source_checksum->high, report.source_checksum->low) : ""));
+    print(fmt::format("Table {} in PostgreSQL and table {} in ClickHouse are equal: {} rows{}.\n", report.source_table,
+                      report.target_table, human_count(report.source_rows),
+                      report.source_checksum ? fmt::format(", checksum {:016x}{:016x}", report.source_checksum->high,
+                                                           report.source_checksum->low)
+                                             : ""));
   }
   if (report.target_raw_rows > report.target_rows) {
-    print(fmt::format("({} rows of older versions or repetitions are stored beside them; ClickHouse merges them away.)\n", human_count(report.target_raw_rows - report.target_rows)));
+    print(
+        fmt::format("({} rows of older versions or repetitions are stored beside them; ClickHouse merges them away.)\n",
+                    human_count(report.target_raw_rows - report.target_rows)));
   }
 }
 
@@ -53,10 +63,13 @@ Result<VerifyReport> verify_table(Session& session, const TableConfig& table, bo
   std::atomic<std::int64_t> next{0};
   if (!session.quiet) {
     options.progress = [&](std::uint64_t here, std::uint64_t there) {
-      const std::int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+      const std::int64_t now =
+          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+              .count();
       std::int64_t due = next;
       if (now < due || !next.compare_exchange_strong(due, now + (session.log.terminal() ? 200 : 5000))) return;
-      const std::string line = fmt::format("{}: compared {} rows of PostgreSQL, {} of ClickHouse", table.name, human_count(here), human_count(there));
+      const std::string line = fmt::format("{}: compared {} rows of PostgreSQL, {} of ClickHouse", table.name,
+                                           human_count(here), human_count(there));
       if (session.log.terminal()) {
         session.log.draw(line);
       } else if (due != 0) {
@@ -94,8 +107,12 @@ Result<int> verify_all(Session& session, bool counts_only) {
 void add_verify(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.target = wants.tables = true;
-  CLI::App* command = add_verb(app, program, "verify", "Compare both sides: counts, unsent rows, a checksum of every row; exit status 3 if they differ",
-                               "  pgch verify --from postgresql://me@localhost/test_db --to chdb://./warehouse --table user_logins\n  pgch verify --config pgch.toml --json\n", wants);
+  CLI::App* command =
+      add_verb(app, program, "verify",
+               "Compare both sides: counts, unsent rows, a checksum of every row; exit status 3 if they differ",
+               "  pgch verify --from postgresql://me@localhost/test_db --to chdb://./warehouse --table user_logins\n  "
+               "pgch verify --config pgch.toml --json\n",
+               wants);
   auto counts = std::make_shared<bool>(false);
   command->add_flag("--counts", *counts, "Counts only, no checksum");
   on_parsed(command, program, [counts](Session& session) { return verify_all(session, *counts); });

@@ -2,9 +2,9 @@
 //
 //   example_custom_loader "host=localhost dbname=test_db" user_logins out.tsv
 //
-// What a loader owes the pipeline: load() returns only when all rows are durable, or says that nothing was written, or that it
-// is in doubt; look() finds out afterwards which rows are there. With that, "exactly once" holds for this file as it does for
-// ClickHouse: kill the program at any moment, start it again, and the file has every row once.
+// What a loader owes the pipeline: load() returns only when all rows are durable, or says that nothing was written, or
+// that it is in doubt; look() finds out afterwards which rows are there. With that, "exactly once" holds for this file
+// as it does for ClickHouse: kill the program at any moment, start it again, and the file has every row once.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -51,14 +51,17 @@ class FileLoader final : public pgch::Loader {
     while (done < lines.size()) {
       const ssize_t n = ::write(fd_, lines.data() + done, lines.size() - done);
       if (n <= 0) {
-        // Take back what was written: then the error is definite, nothing is there, and the pipeline simply tries again.
+        // Take back what was written: then the error is definite, nothing is there, and the pipeline simply tries
+        // again.
         const std::string why = std::strerror(errno);
-        if (::ftruncate(fd_, at) != 0) return pgch::in_doubt(pgch::Errc::io, "Half a batch is in " + path_ + ": " + why);
+        if (::ftruncate(fd_, at) != 0)
+          return pgch::in_doubt(pgch::Errc::io, "Half a batch is in " + path_ + ": " + why);
         return pgch::retry(pgch::Errc::io, "Cannot write " + path_ + ": " + why);
       }
       done += static_cast<std::size_t>(n);
     }
-    if (::fdatasync(fd_) != 0) return pgch::halt(pgch::Errc::io, "The disk could not keep " + path_ + ": " + std::strerror(errno));
+    if (::fdatasync(fd_) != 0)
+      return pgch::halt(pgch::Errc::io, "The disk could not keep " + path_ + ": " + std::strerror(errno));
     return {};
   }
 
@@ -66,7 +69,8 @@ class FileLoader final : public pgch::Loader {
   pgch::Result<pgch::Landed> look(const pgch::Intent&, const pgch::RowBatch& batch, const pgch::Attempt&) override {
     std::set<std::string> lines;
     const std::string text = whole();
-    for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) lines.insert(text.substr(begin, end - begin));
+    for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      lines.insert(text.substr(begin, end - begin));
     pgch::Landed landed;
     for (std::uint32_t row = 0; row < batch.rows; ++row) {
       if (lines.count(line_of(batch, row)) == 0) landed.missing.push_back(row);
@@ -96,10 +100,14 @@ class FileLoader final : public pgch::Loader {
       } else if (layout == pgch::Layout::varlen) {
         for (const std::byte b : value) {
           const char c = static_cast<char>(b);
-          if (c == '\t') out += "\\t";
-          else if (c == '\n') out += "\\n";
-          else if (c == '\\') out += "\\\\";
-          else out += c;
+          if (c == '\t')
+            out += "\\t";
+          else if (c == '\n')
+            out += "\\n";
+          else if (c == '\\')
+            out += "\\\\";
+          else
+            out += c;
         }
       } else if (layout == pgch::Layout::fixed8) {
         std::int64_t number = 0;

@@ -3,7 +3,8 @@
 //   example_embedded_in_a_service "host=localhost dbname=test_db" user_logins http://localhost:8123
 //   example_embedded_in_a_service "host=localhost dbname=test_db" user_logins chdb://./warehouse
 //
-// The library prints nothing, installs no signal handler and ends no process: logger, clock and stop are the service's own.
+// The library prints nothing, installs no signal handler and ends no process: logger, clock and stop are the service's
+// own.
 #include <csignal>
 #include <iostream>
 #include <thread>
@@ -24,7 +25,8 @@ class ServiceLog final : public pgch::Logger {
   }
 };
 
-pgch::Result<pgch::Pipeline> make_replication(const char* postgres, const char* table, const char* clickhouse, pgch::Logger& log) {
+pgch::Result<pgch::Pipeline> make_replication(const char* postgres, const char* table, const char* clickhouse,
+                                              pgch::Logger& log) {
   pgch::FlagOptions flag;
   flag.postgres.conninfo = postgres;
   flag.table = table;

@@ -16,12 +16,12 @@
 
 namespace pgch {
 
-/// One column: little-endian values back to back, or bytes plus end offsets. `nulls` has one byte a row (1 = NULL) if the
-/// column is nullable, and is empty otherwise; a NULL still takes its slot in the data (zeros, or zero length).
-/// A plain value type: stages append to it directly in their hot loops. clear() keeps the memory.
+/// One column: little-endian values back to back, or bytes plus end offsets. `nulls` has one byte a row (1 = NULL) if
+/// the column is nullable, and is empty otherwise; a NULL still takes its slot in the data (zeros, or zero length). A
+/// plain value type: stages append to it directly in their hot loops. clear() keeps the memory.
 struct Column {
   std::vector<std::byte> data;
-  std::vector<std::uint32_t> ends;   ///< varlen only: end of each value in `data`
+  std::vector<std::uint32_t> ends;  ///< varlen only: end of each value in `data`
   std::vector<std::uint8_t> nulls;
   void clear() noexcept {
     data.clear();
@@ -49,12 +49,12 @@ struct Position {
 /// What was written down before a batch was sent (see journal.h), and comes back with it after a crash.
 struct Intent {
   std::string stream;
-  std::uint64_t sequence = 0;            ///< the batch's number in its stream: dense, rising, for ever
-  std::vector<std::uint64_t> attempts;   ///< numbers of all attempts made so far, oldest first; unique within the stream
+  std::uint64_t sequence = 0;           ///< the batch's number in its stream: dense, rising, for ever
+  std::vector<std::uint64_t> attempts;  ///< numbers of all attempts made so far, oldest first; unique within the stream
   Position position;
   std::uint32_t rows = 0;
-  std::uint64_t content = 0;             ///< content_hash() of the rows as first sent
-  std::string mark;                      ///< what the target asked to be remembered before the first attempt (Loader::mark)
+  std::uint64_t content = 0;  ///< content_hash() of the rows as first sent
+  std::string mark;           ///< what the target asked to be remembered before the first attempt (Loader::mark)
 };
 
 /// A row that could not be turned into columns. It is written to the dead letters before its batch is acknowledged.
@@ -67,16 +67,16 @@ struct Rejected {
 
 struct RowBatch {
   std::shared_ptr<const TableSchema> schema;
-  std::vector<Column> columns;             ///< one for each of schema->columns, all of `rows` rows
-  std::vector<RowOp> ops;                  ///< empty: all inserts
-  std::vector<std::uint64_t> versions;     ///< empty: all rows have `version`
-  std::uint64_t version = 0;               ///< source position, never a clock: what _version becomes
-  std::vector<std::uint32_t> ordinals;     ///< a row's place in the batch as first cut; empty: 0 … rows-1
+  std::vector<Column> columns;          ///< one for each of schema->columns, all of `rows` rows
+  std::vector<RowOp> ops;               ///< empty: all inserts
+  std::vector<std::uint64_t> versions;  ///< empty: all rows have `version`
+  std::uint64_t version = 0;            ///< source position, never a clock: what _version becomes
+  std::vector<std::uint32_t> ordinals;  ///< a row's place in the batch as first cut; empty: 0 … rows-1
   std::uint32_t rows = 0;
-  std::string stream;                      ///< the ordered stream this belongs to; batches of one stream stay in order
+  std::string stream;  ///< the ordered stream this belongs to; batches of one stream stay in order
   Position position;
   std::vector<Rejected> rejected;
-  std::optional<Intent> intent;            ///< set: this batch was under way when an earlier process ended; look before loading
+  std::optional<Intent> intent;  ///< set: this batch was under way when an earlier process ended; look before loading
 
   std::size_t bytes() const noexcept;
   /// Empties everything and shapes the columns for `schema`; keeps the columns' memory.
@@ -100,7 +100,8 @@ void append_null(Column& column, Layout layout);
 void append_value(Column& column, Layout layout, bool nullable, std::span<const std::byte> value);
 /// Removes the last `n` rows' cells from a column that has `rows` rows: to take back a half-decoded row.
 void truncate_column(Column& column, Layout layout, std::size_t rows);
-/// A new batch of the given rows (in the given order), with ordinals kept, so that it is still known which rows they were.
+/// A new batch of the given rows (in the given order), with ordinals kept, so that it is still known which rows they
+/// were.
 RowBatch select_rows(const RowBatch& batch, std::span<const std::uint32_t> rows);
 /// Hash of schema, values, ops and versions, row by row in order; the same rows give the same hash on every machine.
 std::uint64_t content_hash(const RowBatch& batch);

@@ -1,5 +1,5 @@
-/// Configuration: one TOML file, the environment, a .env file and flags, as one plain struct. Flags go over the environment,
-/// the environment over .env, .env over the file. docs/CONFIGURATION.md has every setting.
+/// Configuration: one TOML file, the environment, a .env file and flags, as one plain struct. Flags go over the
+/// environment, the environment over .env, .env over the file. docs/CONFIGURATION.md has every setting.
 #pragma once
 
 #include <cstdint>
@@ -21,47 +21,48 @@ namespace pgch {
 
 /// One [[table]]: what is moved, how, and where to.
 struct TableConfig {
-  std::string name;                           ///< at PostgreSQL: "table" or "schema.table"
+  std::string name;  ///< at PostgreSQL: "table" or "schema.table"
   std::string method = "flag";
   std::string flag_column = "sent_to_kafka";
   std::uint32_t lanes = 2;
+  std::uint32_t share = 1, shares = 1;  ///< "1/2": one of two producers of the table
   ColumnSelection columns;
-  TargetOptions target;                       ///< target.table: "table" or "database.table"; empty: the source's name
-  std::string topic;                          ///< empty: [kafka] topic, else "pgch.<schema>.<table>"
-  std::vector<std::string> types;             ///< "name Type" at ClickHouse; for a consumer that can ask nobody else
+  TargetOptions target;            ///< target.table: "table" or "database.table"; empty: the source's name
+  std::string topic;               ///< empty: [kafka] topic, else "pgch.<schema>.<table>"
+  std::vector<std::string> types;  ///< "name Type" at ClickHouse; for a consumer that can ask nobody else
 };
 
 struct Config {
-  std::string pipeline = "pgch";              ///< part of every token and of the journal's name: never change it in use
+  std::string pipeline = "pgch";  ///< part of every token and of the journal's name: never change it in use
   std::string state = "./pgch-state";
   PostgresOptions postgres;
-  bool use_kafka = false;                     ///< a bootstrap address or a topic was set
-  KafkaOptions kafka;                         ///< what all tables share; kafka_of() completes it
+  bool use_kafka = false;  ///< a bootstrap address or a topic was set
+  KafkaOptions kafka;      ///< what all tables share; kafka_of() completes it
   std::string kafka_format = "json";
-  ClickHouseOptions clickhouse;               ///< without an address: chdb://./pgch-data
+  ClickHouseOptions clickhouse;  ///< without an address: chdb://./pgch-data
   std::vector<TableConfig> tables;
-  PipelineOptions run;                        ///< run_of() sets the id
+  PipelineOptions run;  ///< run_of() sets the id
   LogLevel log_level = LogLevel::info;
   bool log_json = false;
 };
 
-/// A setting given by hand, usually a flag. `name` as in the file ("postgres.host", "table.key"); settings of a table are
-/// set for all tables; "table" names a table (several: repeat it): with it, only the tables so named remain.
+/// A setting given by hand, usually a flag. `name` as in the file ("postgres.host", "table.key"); settings of a table
+/// are set for all tables; "table" names a table (several: repeat it): with it, only the tables so named remain.
 struct ConfigOverride {
   std::string name, value;
-  std::string origin;                         ///< for messages: "--from"
+  std::string origin;  ///< for messages: "--from"
 };
 
 struct ConfigSources {
-  std::string file;                           ///< TOML; empty: none
-  std::string env_file;                       ///< empty: none. Lines NAME=value; quotes, "export" and # comments as in a shell
-  bool env_file_required = false;             ///< false: it may be missing
+  std::string file;                ///< TOML; empty: none
+  std::string env_file;            ///< empty: none. Lines NAME=value; quotes, "export" and # comments as in a shell
+  bool env_file_required = false;  ///< false: it may be missing
   std::map<std::string, std::string> environment;
   std::vector<ConfigOverride> overrides;
 };
 
-/// Reads the files, merges, validates. Errc::config with a sentence that names where and which setting; a misspelt setting
-/// is an error that names the nearest right one. No value of a secret is ever in a message. Any thread.
+/// Reads the files, merges, validates. Errc::config with a sentence that names where and which setting; a misspelt
+/// setting is an error that names the nearest right one. No value of a secret is ever in a message. Any thread.
 Result<Config> load_config(const ConfigSources& sources);
 
 /// One setting, for documentation and completion.

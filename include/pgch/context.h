@@ -1,4 +1,5 @@
-/// What the caller lends to every stage: logging, time, stop. The library never prints, sleeps or reads a clock by itself.
+/// What the caller lends to every stage: logging, time, stop. The library never prints, sleeps or reads a clock by
+/// itself.
 #pragma once
 
 #include <chrono>

@@ -37,7 +37,8 @@ enum class Recovery : std::uint8_t {
   dead_letter,  ///< this record can never go; set it aside with its reason and go on
 };
 
-/// A failure. `message` is a sentence that says what happened and what to do; it never holds a secret or a cell's value.
+/// A failure. `message` is a sentence that says what happened and what to do; it never holds a secret or a cell's
+/// value.
 struct Error {
   Errc code = Errc::internal;
   Recovery recovery = Recovery::halt;
@@ -46,6 +47,8 @@ struct Error {
   std::string message;
   /// The other side's own code: SQLSTATE, ClickHouse code, librdkafka name, errno; empty if none.
   std::string native;
+  /// The same rows may go in smaller batches (memory, partitions): halve after the second such failure.
+  bool too_big = false;
 };
 
 std::string_view name_of(Errc code) noexcept;
@@ -65,8 +68,8 @@ inline Error in_doubt(Errc code, std::string message, std::string native = {}) {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}        // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
   explicit operator bool() const noexcept { return state_.index() == 0; }
   T& value() & { return std::get<0>(state_); }
   const T& value() const& { return std::get<0>(state_); }

@@ -40,25 +40,27 @@ class Extractor {
   virtual ~Extractor() = default;
   virtual ExtractorTraits traits() const noexcept = 0;
   /// Connects and checks that everything needed is there and allowed. `pending` are the intents that an earlier process
-  /// left open: the first batches handed out repeat exactly their positions, with `RowBatch::intent` set, before anything new.
-  /// The context stays valid until close().
+  /// left open: the first batches handed out repeat exactly their positions, with `RowBatch::intent` set, before
+  /// anything new. The context stays valid until close().
   virtual Result<void> open(const Context& context, std::vector<Intent> pending) = 0;
-  /// Fills `into` (any previous content is discarded, its memory reused). Sets schema, columns, version, stream, position.
-  /// Several batches may be out at once. An Error with Recovery::retry means: call again after a wait; the extractor has
-  /// put itself back into a state from which that works (reconnecting if need be), and batches that were out and that it
-  /// could no longer acknowledge will be handed out again.
+  /// Fills `into` (any previous content is discarded, its memory reused). Sets schema, columns, version, stream,
+  /// position. Several batches may be out at once. An Error with Recovery::retry means: call again after a wait; the
+  /// extractor has put itself back into a state from which that works (reconnecting if need be), and batches that were
+  /// out and that it could no longer acknowledge will be handed out again.
   virtual Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) = 0;
-  /// The batch of this stream and position is durable at the far end: set the flag, delete the row, forget it. Called once
-  /// for each batch handed out and not abandoned, in the stream's order. It may only begin the work; what has become durable
-  /// at the source is told by take_acknowledged(). An Error with Recovery::retry: the source lost the batch (a connection
-  /// died); it hands the same position out again, and the pipeline looks for it at the target before anything is repeated.
+  /// The batch of this stream and position is durable at the far end: set the flag, delete the row, forget it. Called
+  /// once for each batch handed out and not abandoned, in the stream's order. It may only begin the work; what has
+  /// become durable at the source is told by take_acknowledged(). An Error with Recovery::retry: the source lost the
+  /// batch (a connection died); it hands the same position out again, and the pipeline looks for it at the target
+  /// before anything is repeated.
   virtual Result<void> acknowledge(const std::string& stream, const Position& position) = 0;
-  /// The acknowledgements that are durable at the source by now, each told once. Only then is the intent closed: a crash
-  /// before leaves it open, and its rows are looked for at the target, found, and marked.
+  /// The acknowledgements that are durable at the source by now, each told once. Only then is the intent closed: a
+  /// crash before leaves it open, and its rows are looked for at the target, found, and marked.
   virtual std::vector<Acknowledged> take_acknowledged() = 0;
   /// The batch will not be delivered now: release what is held for it, mark nothing.
   virtual void abandon(const std::string& stream, const Position& position) noexcept = 0;
-  /// Finishes acknowledgements that are still under way, then lets go of everything. After it, open() may be called again.
+  /// Finishes acknowledgements that are still under way, then lets go of everything. After it, open() may be called
+  /// again.
   virtual void close() noexcept = 0;
 };
 

@@ -1,4 +1,5 @@
-/// Journal: the memory that makes "exactly once" true. Intent first, then the load, then done, then the acknowledgement.
+/// Journal: the memory that makes "exactly once" true. Intent first, then the load, then done, then the
+/// acknowledgement.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-/// Loader: where rows become durable. ClickHouse over HTTP, the embedded engine, and the producing end of Kafka are loaders.
+/// Loader: where rows become durable. ClickHouse over HTTP, the embedded engine, and the producing end of Kafka are
+/// loaders.
 #pragma once
 
 #include <cstdint>
@@ -41,16 +42,18 @@ class Loader {
   virtual ~Loader() = default;
   /// Connects and finds out what the server itself can do.
   virtual Result<void> open(const Context& context) = 0;
-  /// Called before the first batch of a schema, and again when it changes: creates the table (or topic) if that is allowed,
-  /// or proves that every column fits without loss; says what was found.
+  /// Called before the first batch of a schema, and again when it changes: creates the table (or topic) if that is
+  /// allowed, or proves that every column fits without loss; says what was found.
   virtual Result<LoaderTraits> prepare(const TableSchema& schema) = 0;
-  /// What has to be remembered before the first attempt so that look() can find it again (Kafka: end offsets). May be empty.
+  /// What has to be remembered before the first attempt so that look() can find it again (Kafka: end offsets). May be
+  /// empty.
   virtual Result<std::string> mark() = 0;
-  /// Returns when ALL rows are confirmed durable. Otherwise nothing is there (Error), or it is not known (Error::in_doubt).
-  /// Errc::data with Recovery::dead_letter means: nothing was written and some row in the batch can never be.
+  /// Returns when ALL rows are confirmed durable. Otherwise nothing is there (Error), or it is not known
+  /// (Error::in_doubt). Errc::data with Recovery::dead_letter means: nothing was written and some row in the batch can
+  /// never be.
   virtual Result<void> load(const RowBatch& batch, const Attempt& attempt) = 0;
-  /// Makes sure that no earlier attempt of this intent is still running at the target, then finds out which of `batch`'s
-  /// rows (a replay of the intent's rows; fewer are allowed) are there.
+  /// Makes sure that no earlier attempt of this intent is still running at the target, then finds out which of
+  /// `batch`'s rows (a replay of the intent's rows; fewer are allowed) are there.
   virtual Result<Landed> look(const Intent& intent, const RowBatch& batch, const Attempt& last) = 0;
   virtual void close() noexcept = 0;
 };

@@ -21,7 +21,7 @@ namespace pgch {
 enum class Delivery : std::uint8_t { exactly_once, at_least_once };
 
 struct PipelineOptions {
-  std::string id = "pgch";                       ///< stable over restarts: part of every token; [A-Za-z0-9._-]{1,64}
+  std::string id = "pgch";  ///< stable over restarts: part of every token; [A-Za-z0-9._-]{1,64}
   Delivery delivery = Delivery::exactly_once;
   BatchLimits batch;
   std::size_t in_flight_bytes_max = 256u << 20;  ///< the budget: everything fetched and not yet settled
@@ -30,7 +30,7 @@ struct PipelineOptions {
   std::chrono::milliseconds drain{25'000};       ///< after a stop: how long batches under way may take to settle
   std::chrono::milliseconds backoff_min{100};
   std::chrono::milliseconds backoff_max{15'000};
-  std::uint32_t retries_max = 0;                 ///< consecutive retries of one step before it halts; 0: for ever
+  std::uint32_t retries_max = 0;  ///< consecutive retries of one step before it halts; 0: for ever
 };
 
 /// No extractor: a consuming process. No loader: a producing one. No transport: direct.
@@ -38,8 +38,8 @@ struct Stages {
   std::unique_ptr<Extractor> extractor;
   std::unique_ptr<Transport> transport;
   std::unique_ptr<Loader> loader;
-  std::shared_ptr<Journal> journal;          ///< of the extractor's half
-  std::shared_ptr<DeadLetters> dead_letters; ///< of the extractor's half
+  std::shared_ptr<Journal> journal;           ///< of the extractor's half
+  std::shared_ptr<DeadLetters> dead_letters;  ///< of the extractor's half
 };
 
 struct FlowStats {

@@ -18,8 +18,8 @@ namespace pgch {
 
 /// Everything left empty is taken by libpq from its own environment (PGHOST, ~/.pgpass, service files).
 struct PostgresOptions {
-  std::string conninfo;   ///< URI or key=value list, best without a password
-  Secret password;        ///< given to libpq apart from conninfo, so that it is in no message
+  std::string conninfo;  ///< URI or key=value list, best without a password
+  Secret password;       ///< given to libpq apart from conninfo, so that it is in no message
   std::string application_name = "pgch";
   std::uint32_t connect_timeout_s = 10;
   std::uint32_t statement_timeout_s = 0;  ///< 0: none. The socket's own deadline: tcp_user_timeout and keepalives
@@ -43,13 +43,15 @@ struct SourceTable {
   double row_bytes_estimate = 0;
 };
 
-/// One connection, for administrative statements and small answers. One thread at a time. Values go in as parameters only.
+/// One connection, for administrative statements and small answers. One thread at a time. Values go in as parameters
+/// only.
 class PostgresSession {
  public:
   virtual ~PostgresSession() = default;
   using Row = std::vector<std::optional<std::string>>;
   /// Several statements are allowed only without parameters. Cells come back in PostgreSQL's text form.
-  virtual Result<std::vector<Row>> query(const std::string& sql, const std::vector<std::optional<std::string>>& parameters = {}) = 0;
+  virtual Result<std::vector<Row>> query(const std::string& sql,
+                                         const std::vector<std::optional<std::string>>& parameters = {}) = 0;
   virtual Result<SourceTable> describe(std::string_view table, const ColumnSelection& selection) = 0;
 };
 Result<std::unique_ptr<PostgresSession>> open_postgres(const PostgresOptions& options, const Context& context);

@@ -11,21 +11,28 @@ namespace pgch {
 
 /// What a value means. The layout in memory is ClickHouse's Native layout of the type named on the right.
 enum class Kind : std::uint8_t {
-  boolean,                            ///< Bool: one byte, 0 or 1
-  int8, int16, int32, int64,          ///< Int8 … Int64, little-endian
-  uint8, uint16, uint32, uint64,      ///< UInt8 … UInt64
-  float32, float64,                   ///< Float32, Float64, bit by bit
-  decimal,                            ///< Decimal(precision, scale): 4, 8, 16 or 32 bytes by precision
-  date16,                             ///< Date: UInt16 days since 1970-01-01
-  date,                               ///< Date32: Int32 days since 1970-01-01
-  datetime,                           ///< DateTime: UInt32 seconds since 1970-01-01 UTC
-  timestamp,                          ///< DateTime64(scale,'UTC') holding wall time of a timestamp without time zone
-  timestamptz,                        ///< DateTime64(scale,'UTC'), an instant
-  uuid,                               ///< UUID: two little-endian UInt64 halves, high half first
-  text,                               ///< String, UTF-8
-  bytes,                              ///< String, raw bytes (base64 in JSON)
-  json,                               ///< String holding a JSON text exactly as PostgreSQL printed it
-  enumeration,                        ///< LowCardinality(String)
+  boolean,  ///< Bool: one byte, 0 or 1
+  int8,
+  int16,
+  int32,
+  int64,  ///< Int8 … Int64, little-endian
+  uint8,
+  uint16,
+  uint32,
+  uint64,  ///< UInt8 … UInt64
+  float32,
+  float64,      ///< Float32, Float64, bit by bit
+  decimal,      ///< Decimal(precision, scale): 4, 8, 16 or 32 bytes by precision
+  date16,       ///< Date: UInt16 days since 1970-01-01
+  date,         ///< Date32: Int32 days since 1970-01-01
+  datetime,     ///< DateTime: UInt32 seconds since 1970-01-01 UTC
+  timestamp,    ///< DateTime64(scale,'UTC') holding wall time of a timestamp without time zone
+  timestamptz,  ///< DateTime64(scale,'UTC'), an instant
+  uuid,         ///< UUID: two little-endian UInt64 halves, high half first
+  text,         ///< String, UTF-8
+  bytes,        ///< String, raw bytes (base64 in JSON)
+  json,         ///< String holding a JSON text exactly as PostgreSQL printed it
+  enumeration,  ///< LowCardinality(String)
 };
 
 /// How a value lies in a Column: a closed set.

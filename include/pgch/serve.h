@@ -1,4 +1,5 @@
-/// The embedded engine over ClickHouse's HTTP interface, on loopback by default: any ClickHouse client can look at the data.
+/// The embedded engine over ClickHouse's HTTP interface, on loopback by default: any ClickHouse client can look at the
+/// data.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +14,10 @@ namespace pgch {
 
 struct ServeOptions {
   std::string path = "./pgch-data";
-  std::string library;                     ///< libchdb.so; empty: PGCH_LIBCHDB, then the usual places
+  std::string library;  ///< libchdb.so; empty: PGCH_LIBCHDB, then the usual places
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8123;               ///< 0: any free port
-  std::map<std::string, Secret> users;     ///< empty: "default" without a password, on loopback only
+  std::uint16_t port = 8123;            ///< 0: any free port
+  std::map<std::string, Secret> users;  ///< empty: "default" without a password, on loopback only
   std::uint32_t threads = 8;
   std::size_t body_bytes_max = 4ull << 30;
 };

@@ -23,7 +23,8 @@ class NullLogger final : public Logger {
 }  // namespace
 
 std::int64_t Clock::wall_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 Clock& system_clock() {

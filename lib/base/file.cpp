@@ -19,10 +19,14 @@ namespace {
 Error io_error(const char* what, const std::string& path, int error) {
   const bool full = error == ENOSPC || error == EDQUOT;
   if (full) {
-    return retry(Errc::limit, fmt::format("No room left on the disk for {}: free some space; pgch waits and goes on by itself.", path), "ENOSPC");
+    return retry(
+        Errc::limit,
+        fmt::format("No room left on the disk for {}: free some space; pgch waits and goes on by itself.", path),
+        "ENOSPC");
   }
   const bool denied = error == EACCES || error == EPERM || error == EROFS;
-  return halt(denied ? Errc::permission : Errc::io, fmt::format("Cannot {} {}: {}.", what, path, errno_text(error)), errno_text(error));
+  return halt(denied ? Errc::permission : Errc::io, fmt::format("Cannot {} {}: {}.", what, path, errno_text(error)),
+              errno_text(error));
 }
 }  // namespace
 
@@ -51,7 +55,9 @@ Result<void> make_private_directory(const std::string& path) {
   struct stat st {};
   if (error == EEXIST && ::lstat(path.c_str(), &st) == 0) {
     if (S_ISDIR(st.st_mode)) return {};
-    return halt(Errc::config, fmt::format("{} is not a directory (a symbolic link is refused): name another one with `state`.", path));
+    return halt(
+        Errc::config,
+        fmt::format("{} is not a directory (a symbolic link is refused): name another one with `state`.", path));
   }
   return io_error("make the directory", path, error);
 }
@@ -65,7 +71,9 @@ Result<File> open_private(const std::string& path, int flags) {
 Result<void> lock_file(const File& file, const std::string& path) {
   if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return {};
   if (errno == EWOULDBLOCK) {
-    return halt(Errc::conflict, fmt::format("Another process holds {}: the same pipeline runs already. Stop it first, or give this one another name or state directory.", path));
+    return halt(Errc::conflict, fmt::format("Another process holds {}: the same pipeline runs already. Stop it first, "
+                                            "or give this one another name or state directory.",
+                                            path));
   }
   return io_error("lock", path, errno);
 }
@@ -86,7 +94,8 @@ Result<std::string> read_all(const File& file, const std::string& path) {
   return out;
 }
 
-Result<void> write_at(const File& file, std::uint64_t offset, std::span<const std::byte> bytes, const std::string& path) {
+Result<void> write_at(const File& file, std::uint64_t offset, std::span<const std::byte> bytes,
+                      const std::string& path) {
   std::size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t n = ::pwrite(file.fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
@@ -103,8 +112,12 @@ Result<void> write_at(const File& file, std::uint64_t offset, std::span<const st
 
 Result<void> sync_data(const File& file, const std::string& path) {
   if (::fdatasync(file.fd()) == 0) return {};
-  return halt(Errc::io, fmt::format("The disk could not keep {}: {}. What was written last may be gone; look at the disk, then start pgch again.", path, errno_text(errno)),
-              errno_text(errno));
+  return halt(
+      Errc::io,
+      fmt::format(
+          "The disk could not keep {}: {}. What was written last may be gone; look at the disk, then start pgch again.",
+          path, errno_text(errno)),
+      errno_text(errno));
 }
 
 Result<void> rename_durably(const std::string& from, const std::string& to, const std::string& directory) {

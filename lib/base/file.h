@@ -30,11 +30,14 @@ class File {
 Result<void> make_private_directory(const std::string& path);
 // O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600, with `flags` added.
 Result<File> open_private(const std::string& path, int flags);
-// Exclusive and not waiting; Errc::conflict if another process holds it. Held until the File is closed or the process ends.
+// Exclusive and not waiting; Errc::conflict if another process holds it. Held until the File is closed or the process
+// ends.
 Result<void> lock_file(const File& file, const std::string& path);
 Result<std::string> read_all(const File& file, const std::string& path);
-// Writes all of it at `offset`; on failure the file is cut back to `offset`. A full disk is Errc::limit with Recovery::retry.
-Result<void> write_at(const File& file, std::uint64_t offset, std::span<const std::byte> bytes, const std::string& path);
+// Writes all of it at `offset`; on failure the file is cut back to `offset`. A full disk is Errc::limit with
+// Recovery::retry.
+Result<void> write_at(const File& file, std::uint64_t offset, std::span<const std::byte> bytes,
+                      const std::string& path);
 // An error of fsync is final: the kernel may have dropped the pages, so repeating it would lie.
 Result<void> sync_data(const File& file, const std::string& path);
 Result<void> rename_durably(const std::string& from, const std::string& to, const std::string& directory);

@@ -44,7 +44,8 @@ class FileDeadLetters final : public DeadLetters {
       PGCH_ASSIGN(file_, open_private(path_, O_RDWR));
     }
     struct stat st {};
-    if (::fstat(file_.fd(), &st) != 0) return halt(Errc::io, fmt::format("Cannot look at {}: {}.", path_, errno_text(errno)));
+    if (::fstat(file_.fd(), &st) != 0)
+      return halt(Errc::io, fmt::format("Cannot look at {}: {}.", path_, errno_text(errno)));
     std::string lines;
     for (const Rejected& r : rejected) {
       lines += "{\"stream\":";
@@ -76,10 +77,12 @@ class FileDeadLetters final : public DeadLetters {
 Result<void> check_state_names(const FileJournalOptions& options) {
   const std::string& id = options.pipeline;
   const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   });
   if (id.empty() || id.size() > 64 || id.front() == '.' || !plain) {
-    return halt(Errc::config, fmt::format("The pipeline's name \"{}\" can't name its files: it takes 1 to 64 letters, digits, dots, underscores and hyphens, "
+    return halt(Errc::config, fmt::format("The pipeline's name \"{}\" can't name its files: it takes 1 to 64 letters, "
+                                          "digits, dots, underscores and hyphens, "
                                           "and does not begin with a dot.",
                                           id));
   }

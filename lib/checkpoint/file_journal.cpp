@@ -3,16 +3,19 @@
 //   file   := header record*
 //   header := "PGCHJNL1" generation:u64 crc32c:u32                    crc over the 16 bytes before it
 //   record := length:u32 crc32c:u32 payload                           crc over the payload
-//   payload:= 1 stream:text sequence:varint number:varint rows:varint content:u64 position:text mark:text    INTENT, first attempt
+//   payload:= 1 stream:text sequence:varint number:varint rows:varint content:u64 position:text mark:text    INTENT,
+//   first attempt
 //           | 2 stream:text sequence:varint number:varint             INTENT, a further attempt
 //           | 3 stream:text sequence:varint                           DONE
-//           | 4 stream:text next_sequence:varint next_number:varint   NEXT: where a stream's numbers go on (written on rewriting)
+//           | 4 stream:text next_sequence:varint next_number:varint   NEXT: where a stream's numbers go on (written on
+//           rewriting)
 //   text   := length:varint bytes
 //
-// An INTENT is on disk (fdatasync) before intend() returns; a DONE is written and not synced: if a crash undoes it, the batch is
-// looked for and found. A record cut short at the very end is an append that a crash interrupted: nobody was told of it, so it is
-// cut off. Anything else that can't be read is corruption, and stops the pipeline. When the file has grown beyond its limit it
-// is written anew beside the old one with what is still open, synced, and renamed over it; the old one stays as *.old.
+// An INTENT is on disk (fdatasync) before intend() returns; a DONE is written and not synced: if a crash undoes it, the
+// batch is looked for and found. A record cut short at the very end is an append that a crash interrupted: nobody was
+// told of it, so it is cut off. Anything else that can't be read is corruption, and stops the pipeline. When the file
+// has grown beyond its limit it is written anew beside the old one with what is still open, synced, and renamed over
+// it; the old one stays as *.old.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/types.h>
@@ -54,7 +57,8 @@ class FileJournal final : public Journal {
     PGCH_ASSIGN(const std::string bytes, read_all(file_, path_));
     if (bytes.size() < header_bytes) {  // new, or a crash interrupted its making: nothing can have been intended yet
       std::error_code ec;
-      if (std::filesystem::exists(path_ + ".old", ec)) return corrupt("it is empty, and an older one stands beside it (.old)");
+      if (std::filesystem::exists(path_ + ".old", ec))
+        return corrupt("it is empty, and an older one stands beside it (.old)");
       return create(context);
     }
     auto replayed = replay(bytes);
@@ -63,8 +67,10 @@ class FileJournal final : public Journal {
       return replayed;
     }
     if (end_ != bytes.size()) {
-      context.log.write(LogLevel::info, fmt::format("{}: cut off {} bytes of a write that a crash interrupted", path_, bytes.size() - end_));
-      if (::ftruncate(file_.fd(), static_cast<off_t>(end_)) != 0) return halt(Errc::io, fmt::format("Cannot cut back {}: {}.", path_, errno_text(errno)));
+      context.log.write(LogLevel::info, fmt::format("{}: cut off {} bytes of a write that a crash interrupted", path_,
+                                                    bytes.size() - end_));
+      if (::ftruncate(file_.fd(), static_cast<off_t>(end_)) != 0)
+        return halt(Errc::io, fmt::format("Cannot cut back {}: {}.", path_, errno_text(errno)));
     }
     return {};
   }
@@ -148,7 +154,8 @@ class FileJournal final : public Journal {
   }
 
   Error corrupt(const std::string& why) const {
-    return halt(Errc::corrupt, fmt::format("The journal {} can't be trusted: {}. It says what is under way, so pgch will not start without it. Restore it; or, once "
+    return halt(Errc::corrupt, fmt::format("The journal {} can't be trusted: {}. It says what is under way, so pgch "
+                                           "will not start without it. Restore it; or, once "
                                            "`pgch verify` finds both sides equal, move it away to begin a new one.",
                                            path_, why));
   }
@@ -161,13 +168,15 @@ class FileJournal final : public Journal {
   }
 
   Result<void> create(const Context& context) {
-    // Numbers of a new journal must lie above those of any older one of this pipeline, which may be gone: time is the only witness.
+    // Numbers of a new journal must lie above those of any older one of this pipeline, which may be gone: time is the
+    // only witness.
     generation_ = static_cast<std::uint64_t>(context.clock.wall_us());
     const std::string h = header(generation_);
     PGCH_TRY(write_at(file_, 0, as_bytes(h), path_));
     PGCH_TRY(sync_data(file_, path_));
     File directory(::open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory || ::fsync(directory.fd()) != 0) return halt(Errc::io, fmt::format("Cannot fsync {}: {}.", options_.directory, errno_text(errno)));
+    if (!directory || ::fsync(directory.fd()) != 0)
+      return halt(Errc::io, fmt::format("Cannot fsync {}: {}.", options_.directory, errno_text(errno)));
     end_ = h.size();
     return {};
   }
@@ -186,7 +195,8 @@ class FileJournal final : public Journal {
   Result<void> replay(const std::string& bytes) {
     ByteReader head(std::string_view(bytes).substr(magic.size()));
     generation_ = head.little<std::uint64_t>();
-    if (bytes.substr(0, magic.size()) != magic || head.little<std::uint32_t>() != crc32c(as_bytes(std::string_view(bytes).substr(0, header_bytes - 4)))) {
+    if (bytes.substr(0, magic.size()) != magic ||
+        head.little<std::uint32_t>() != crc32c(as_bytes(std::string_view(bytes).substr(0, header_bytes - 4)))) {
       return corrupt("its header is not one of pgch");
     }
     std::size_t at = header_bytes;
@@ -195,7 +205,8 @@ class FileJournal final : public Journal {
       if (length == 0) {
         // Interrupted appends only ever leave a tail: a whole record after the hole means that something else happened.
         for (std::size_t probe = at + 1; probe + 9 <= bytes.size(); ++probe) {
-          if (record_at(bytes, probe) != 0) return corrupt(fmt::format("the record at byte {} is damaged and whole ones follow it", at));
+          if (record_at(bytes, probe) != 0)
+            return corrupt(fmt::format("the record at byte {} is damaged and whole ones follow it", at));
         }
         break;
       }
@@ -279,7 +290,8 @@ class FileJournal final : public Journal {
     PGCH_TRY(write_at(fresh, 0, as_bytes(bytes), fresh_path));
     PGCH_TRY(sync_data(fresh, fresh_path));
     ::unlink((path_ + ".old").c_str());
-    if (::link(path_.c_str(), (path_ + ".old").c_str()) != 0) return halt(Errc::io, fmt::format("Cannot keep the older journal beside {}: {}.", path_, errno_text(errno)));
+    if (::link(path_.c_str(), (path_ + ".old").c_str()) != 0)
+      return halt(Errc::io, fmt::format("Cannot keep the older journal beside {}: {}.", path_, errno_text(errno)));
     PGCH_TRY(rename_durably(fresh_path, path_, options_.directory));
     file_ = std::move(fresh);
     end_ = bytes.size();

@@ -159,8 +159,11 @@ Error classify(int code, std::string_view message) {
     switch (rule->what) {
       case Class::wait:
         return make(rule->errc, Recovery::retry, false, said, code);
-      case Class::wait_in_doubt:
-        return make(rule->errc, Recovery::retry, true, said, code);
+      case Class::wait_in_doubt: {
+        Error e = make(rule->errc, Recovery::retry, true, said, code);
+        e.too_big = code == 241;  // MEMORY_LIMIT_EXCEEDED
+        return e;
+      }
       case Class::stop:
         return make(rule->errc, Recovery::halt, false, said, code);
       case Class::row:

@@ -120,13 +120,16 @@ Result<PostgresAddress> parse_postgres_url(std::string_view rest) {
 Result<PostgresAddress> parse_keywords(std::string_view text) {
   PostgresAddress address;
   std::size_t at = 0;
-  const auto skip = [&] { while (at < text.size() && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n')) ++at; };
+  const auto skip = [&] {
+    while (at < text.size() && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n')) ++at;
+  };
   for (skip(); at < text.size(); skip()) {
     std::string name, value;
     while (at < text.size() && text[at] != '=' && text[at] != ' ') name += text[at++];
     skip();
     if (at >= text.size() || text[at] != '=' || name.empty()) {
-      return bad_address("the address is neither postgresql://user@host:port/database nor a list like \"host=… dbname=…\"");
+      return bad_address(
+          "the address is neither postgresql://user@host:port/database nor a list like \"host=… dbname=…\"");
     }
     ++at;
     skip();
@@ -209,7 +212,8 @@ Result<ClickHouseAddress> parse_clickhouse(std::string_view text) {
   } else if (text.starts_with("http://")) {
     text.remove_prefix(7);
   } else {
-    return bad_address("the address must begin with http://, https:// or chdb:// (pgch speaks ClickHouse's HTTP interface)");
+    return bad_address(
+        "the address must begin with http://, https:// or chdb:// (pgch speaks ClickHouse's HTTP interface)");
   }
   const Authority parts = split_authority(text);
   if (parts.has_credentials) {
@@ -224,7 +228,8 @@ Result<ClickHouseAddress> parse_clickhouse(std::string_view text) {
   if (!parts.query.empty()) return bad_address("the address can't have parameters; use [clickhouse.settings]");
   std::string ports;
   PGCH_TRY(split_hosts(parts.host_port, address.host, ports));
-  if (address.host.empty() || address.host.find(',') != std::string::npos) return bad_address("the address needs one host");
+  if (address.host.empty() || address.host.find(',') != std::string::npos)
+    return bad_address("the address needs one host");
   address.port = ports;
   PGCH_ASSIGN(std::string database, decoded(parts.path, "database"));
   if (!database.empty()) address.database = std::move(database);

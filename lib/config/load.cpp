@@ -1,4 +1,5 @@
-// Layers: file, .env, environment, flags. Each is applied in the order of settings(), so addresses come before their parts.
+// Layers: file, .env, environment, flags. Each is applied in the order of settings(), so addresses come before their
+// parts.
 #include <algorithm>
 #include <set>
 
@@ -31,7 +32,8 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
       }
     }
   }
-  return near.empty() ? std::string("; docs/CONFIGURATION.md and `pgch help settings` list all settings") : "; did you mean \"" + near + "\"?";
+  return near.empty() ? std::string("; docs/CONFIGURATION.md and `pgch help settings` list all settings")
+                      : "; did you mean \"" + near + "\"?";
 }
 
 Error unknown(const Given& given, const std::string& name, bool table) {
@@ -67,7 +69,8 @@ void select_tables(Draft& draft, const std::vector<std::pair<std::string, Given>
   std::vector<TableConfig> chosen;
   for (const auto& one : named) {
     const std::string& name = one.first;
-    const auto known = std::find_if(draft.config.tables.begin(), draft.config.tables.end(), [&](const TableConfig& t) { return t.name == name; });
+    const auto known = std::find_if(draft.config.tables.begin(), draft.config.tables.end(),
+                                    [&](const TableConfig& t) { return t.name == name; });
     if (known != draft.config.tables.end()) {
       chosen.push_back(*known);
     } else {
@@ -77,7 +80,8 @@ void select_tables(Draft& draft, const std::vector<std::pair<std::string, Given>
   draft.config.tables = std::move(chosen);
 }
 
-// A layer above the file: what it says of tables is kept until all layers are known, since an upper one may name the tables.
+// A layer above the file: what it says of tables is kept until all layers are known, since an upper one may name the
+// tables.
 Result<void> apply_upper(Draft& draft, const Values& values) {
   PGCH_TRY(apply_general(draft, values));
   std::vector<std::pair<std::string, Given>> named;
@@ -103,7 +107,8 @@ Result<void> apply_to_tables(Draft& draft) {
   for (const char* single : {"table.target", "table.topic"}) {
     if (const Given* given = find(values, single); given != nullptr && draft.config.tables.size() > 1) {
       return wrong(*given, "this names one table's \"" + std::string(single).substr(6) + "\", but there are " +
-                               std::to_string(draft.config.tables.size()) + " tables; write it into their [[table]] sections");
+                               std::to_string(draft.config.tables.size()) +
+                               " tables; write it into their [[table]] sections");
     }
   }
   for (TableConfig& table : draft.config.tables) PGCH_TRY(apply_table(table, values));
@@ -136,8 +141,8 @@ Result<void> apply_file(Draft& draft, const std::string& path) {
   return {};
 }
 
-// Names of the environment → settings. PGCH_… that nobody knows is a mistake; a .env may hold other programs' settings, so
-// there a foreign name is one only if it nearly is one of ours.
+// Names of the environment → settings. PGCH_… that nobody knows is a mistake; a .env may hold other programs' settings,
+// so there a foreign name is one only if it nearly is one of ours.
 Result<void> apply_environment(Draft& draft, const Values& variables, bool dotenv) {
   static const std::set<std::string> not_settings{"PGCH_CONFIG", "PGCH_ENV_FILE", "PGCH_CACHE", "PGCH_POSTGRES_BIN"};
   std::vector<std::string> known;
@@ -158,8 +163,8 @@ Result<void> apply_environment(Draft& draft, const Values& variables, bool doten
     }
   }
   for (const auto& [name, given] : variables) {
-    if (not_settings.contains(name) || name.starts_with("PGCH_TEST_") || name.starts_with("PGCH_BENCH_") || name.starts_with("PGCH_SERVE_PASSWORD_") ||
-        std::find(known.begin(), known.end(), name) != known.end()) {
+    if (not_settings.contains(name) || name.starts_with("PGCH_TEST_") || name.starts_with("PGCH_BENCH_") ||
+        name.starts_with("PGCH_SERVE_PASSWORD_") || std::find(known.begin(), known.end(), name) != known.end()) {
       continue;
     }
     const bool ours = name.starts_with("PGCH_");
@@ -167,7 +172,9 @@ Result<void> apply_environment(Draft& draft, const Values& variables, bool doten
     if (!ours && !cousin) continue;
     const std::string near = nearest_name(name, known);
     if (ours || !near.empty()) {
-      return wrong(given, "there is no setting " + name + (near.empty() ? std::string("; `pgch help settings` lists all of them") : "; did you mean " + near + "?"));
+      return wrong(given, "there is no setting " + name +
+                              (near.empty() ? std::string("; `pgch help settings` lists all of them")
+                                            : "; did you mean " + near + "?"));
     }
   }
   return apply_upper(draft, values);
@@ -176,7 +183,8 @@ Result<void> apply_environment(Draft& draft, const Values& variables, bool doten
 Result<void> check_pipeline_name(const Config& config) {
   const std::string& name = config.pipeline;
   const bool good = !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
   });
   if (good) return {};
   return halt(Errc::config, "The setting \"pipeline\" must be 1 to 32 letters, digits, dots, dashes or underscores.");
@@ -199,15 +207,20 @@ Result<Config> finish(Draft draft) {
   PGCH_TRY(check_pipeline_name(config));
   if (config.state.empty()) return halt(Errc::config, "The setting \"state\" must name a directory.");
   if (config.run.batch.bytes_max > config.run.in_flight_bytes_max) {
-    return halt(Errc::config, "\"batch.bytes\" is larger than \"limits.memory\"; a batch must fit into the memory allowed.");
+    return halt(Errc::config,
+                "\"batch.bytes\" is larger than \"limits.memory\"; a batch must fit into the memory allowed.");
   }
-  if (config.run.backoff_min > config.run.backoff_max) return halt(Errc::config, "\"limits.backoff_min\" is larger than \"limits.backoff_max\".");
+  if (config.run.backoff_min > config.run.backoff_max)
+    return halt(Errc::config, "\"limits.backoff_min\" is larger than \"limits.backoff_max\".");
   std::set<std::string> ids, topics;
   for (const TableConfig& table : config.tables) {
     if (table.name.empty()) return halt(Errc::config, "A table's name is empty.");
-    if (!ids.insert(pipeline_id(config, table)).second) return halt(Errc::config, "The table \"" + table.name + "\" is there twice.");
+    if (!ids.insert(pipeline_id(config, table)).second)
+      return halt(Errc::config, "The table \"" + table.name + "\" is there twice.");
     if (config.use_kafka && !topics.insert(kafka_of(config, table).topic).second) {
-      return halt(Errc::config, "Two tables would share the topic \"" + kafka_of(config, table).topic + "\"; give each [[table]] its own \"topic\", or write topic = \"name.{table}\" in [kafka].");
+      return halt(Errc::config,
+                  "Two tables would share the topic \"" + kafka_of(config, table).topic +
+                      "\"; give each [[table]] its own \"topic\", or write topic = \"name.{table}\" in [kafka].");
     }
   }
   return std::move(draft.config);
@@ -229,7 +242,8 @@ Result<Config> load_config(const ConfigSources& sources) {
     }
   }
   Values environment;
-  for (const auto& [name, value] : sources.environment) environment.emplace_back(name, Given{value, "environment variable " + name});
+  for (const auto& [name, value] : sources.environment)
+    environment.emplace_back(name, Given{value, "environment variable " + name});
   PGCH_TRY(apply_environment(draft, environment, false));
   Values overrides;
   for (const ConfigOverride& one : sources.overrides) {
@@ -247,7 +261,8 @@ std::vector<SettingInfo> config_settings() {
   std::vector<SettingInfo> out;
   for (const config::Setting& one : config::settings()) {
     std::string environment;
-    for (const std::string& name : config::environment_names(one)) environment += (environment.empty() ? "" : " ") + name;
+    for (const std::string& name : config::environment_names(one))
+      environment += (environment.empty() ? "" : " ") + name;
     out.push_back({one.name, one.type, one.fallback, environment, one.meaning});
   }
   return out;
@@ -266,7 +281,8 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
       for (std::size_t j = 1; j <= m; ++j) {
         const std::size_t swap = word[i - 1] == name[j - 1] ? 0 : 1;
         d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + swap});
-        if (i > 1 && j > 1 && word[i - 1] == name[j - 2] && word[i - 2] == name[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+        if (i > 1 && j > 1 && word[i - 1] == name[j - 2] && word[i - 2] == name[j - 1])
+          d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
       }
     }
     if (d[n][m] < best_distance) best_distance = d[n][m], best = name;

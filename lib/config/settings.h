@@ -41,8 +41,8 @@ struct Setting {
   const char* fallback;
   const char* environment;  ///< beside PGCH_<SECTION>_<NAME>
   const char* meaning;
-  std::function<Result<void>(Draft&, const Given&)> apply;               ///< either this …
-  std::function<Result<void>(TableConfig&, const Given&)> apply_table;   ///< … or this
+  std::function<Result<void>(Draft&, const Given&)> apply;              ///< either this …
+  std::function<Result<void>(TableConfig&, const Given&)> apply_table;  ///< … or this
 };
 
 /// In the order of the documentation; addresses come before their parts.
@@ -64,7 +64,8 @@ Result<std::string> as_word(const Given& given, std::string_view name, const Lis
 /// "ORIGIN: sentence" as Errc::config.
 Error wrong(const Given& given, std::string sentence);
 
-/// Reads `text` (the file's content); every leaf as ("postgres.host", Given), each [[table]] apart, in the file's order.
+/// Reads `text` (the file's content); every leaf as ("postgres.host", Given), each [[table]] apart, in the file's
+/// order.
 struct FileSettings {
   std::vector<std::pair<std::string, Given>> values;
   std::vector<std::pair<Given, std::vector<std::pair<std::string, Given>>>> tables;

@@ -12,7 +12,8 @@ std::string safe(const std::string& name, std::size_t size_max) {
   std::string out;
   bool changed = name.size() > size_max;
   for (const char c : name) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    const bool good =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
     out += good ? c : '_';
     changed = changed || !good;
   }
@@ -27,7 +28,9 @@ std::string safe(const std::string& name, std::size_t size_max) {
 }  // namespace
 
 std::string pipeline_id(const Config& config, const TableConfig& table) {
-  return safe(config.pipeline + "." + table.name, 64);
+  std::string id = config.pipeline + "." + table.name;
+  if (table.shares > 1) id += "." + std::to_string(table.share) + "of" + std::to_string(table.shares);
+  return safe(id, 64);
 }
 
 PipelineOptions run_of(const Config& config, const TableConfig& table) {
@@ -50,6 +53,8 @@ FlagOptions flag_of(const Config& config, const TableConfig& table) {
   options.flag_column = table.flag_column;
   options.columns = table.columns;
   options.lanes = table.lanes;
+  options.share = table.share;
+  options.shares = table.shares;
   return options;
 }
 
@@ -62,18 +67,22 @@ ScanOptions scan_of(const Config& config, const TableConfig& table) {
   return options;
 }
 
-std::string target_name(const TableConfig& table) { return table.target.table.empty() ? bare_name(table.name) : table.target.table; }
+std::string target_name(const TableConfig& table) {
+  return table.target.table.empty() ? bare_name(table.name) : table.target.table;
+}
 
 ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table) {
   ClickHouseOptions options = config.clickhouse;
-  if (const auto dot = table.target.table.find('.'); dot != std::string::npos) options.database = table.target.table.substr(0, dot);
+  if (const auto dot = table.target.table.find('.'); dot != std::string::npos)
+    options.database = table.target.table.substr(0, dot);
   return options;
 }
 
 TargetOptions target_of(const Config&, const TableConfig& table) {
   TargetOptions options = table.target;
   options.table = target_name(table);
-  if (const auto dot = table.target.table.find('.'); dot != std::string::npos) options.table = table.target.table.substr(dot + 1);
+  if (const auto dot = table.target.table.find('.'); dot != std::string::npos)
+    options.table = table.target.table.substr(dot + 1);
   return options;
 }
 
@@ -82,7 +91,8 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   if (!table.topic.empty()) {
     options.topic = table.topic;
   } else if (options.topic.empty()) {
-    options.topic = "pgch." + std::string(table.name.find('.') == std::string::npos ? "public." : "") + safe(table.name, 200);
+    options.topic =
+        "pgch." + std::string(table.name.find('.') == std::string::npos ? "public." : "") + safe(table.name, 200);
   } else if (const auto at = options.topic.find("{table}"); at != std::string::npos) {
     options.topic.replace(at, 7, safe(table.name, 200));
   }

@@ -89,8 +89,8 @@ Result<void> flatten(const toml::table& table, const std::string& prefix, const 
 Result<FileSettings> read_toml(const std::string& text, const std::string& path) {
   const toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
-    return halt(Errc::config, origin_of(path, parsed.error().source()) + ": this is not valid TOML: " +
-                                  std::string(parsed.error().description()));
+    return halt(Errc::config, origin_of(path, parsed.error().source()) +
+                                  ": this is not valid TOML: " + std::string(parsed.error().description()));
   }
   FileSettings settings;
   for (const auto& [key, node] : parsed.table()) {
@@ -98,7 +98,8 @@ Result<FileSettings> read_toml(const std::string& text, const std::string& path)
     if (name == "table" || name == "tables") {
       const Given where{std::string{}, origin_of(path, node.source())};
       const auto* array = node.as_array();
-      if (array == nullptr || name == "tables") return wrong(where, "tables are written as [[table]], each with its name");
+      if (array == nullptr || name == "tables")
+        return wrong(where, "tables are written as [[table]], each with its name");
       for (const toml::node& one : *array) {
         const Given at{std::string{}, origin_of(path, one.source())};
         if (!one.is_table()) return wrong(at, "tables are written as [[table]], each with its name");
@@ -143,13 +144,17 @@ Result<std::vector<std::pair<std::string, Given>>> read_dotenv(const std::string
       const char quote = value.front();
       std::size_t at = 1;
       for (; at < value.size() && value[at] != quote; ++at) {
-        if (quote == '"' && value[at] == '\\' && at + 1 < value.size() && (value[at + 1] == '"' || value[at + 1] == '\\')) ++at;
+        if (quote == '"' && value[at] == '\\' && at + 1 < value.size() &&
+            (value[at + 1] == '"' || value[at + 1] == '\\'))
+          ++at;
         plain += value[at];
       }
-      if (at >= value.size()) return wrong(given, "the value of " + std::string(name) + " begins with a quote that never ends");
+      if (at >= value.size())
+        return wrong(given, "the value of " + std::string(name) + " begins with a quote that never ends");
       std::string_view after = value.substr(at + 1);
       strip(after);
-      if (!after.empty() && after.front() != '#') return wrong(given, "something follows the quoted value of " + std::string(name));
+      if (!after.empty() && after.front() != '#')
+        return wrong(given, "something follows the quoted value of " + std::string(name));
     } else {
       // A comment needs a blank before it, so that a password may hold a #.
       if (const auto comment = value.find(" #"); comment != std::string_view::npos) value = value.substr(0, comment);

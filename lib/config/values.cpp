@@ -29,7 +29,8 @@ struct Unit {
 };
 
 // "500ms", "1.5GiB": a number and one of `units`.
-Result<std::uint64_t> with_unit(const Given& given, std::string_view name, std::span<const Unit> units, std::string_view example) {
+Result<std::uint64_t> with_unit(const Given& given, std::string_view name, std::span<const Unit> units,
+                                std::string_view example) {
   const auto* text = std::get_if<std::string>(&given.value);
   std::string_view rest = text != nullptr ? trim(*text) : std::string_view{};
   double number = 0;
@@ -43,15 +44,18 @@ Result<std::uint64_t> with_unit(const Given& given, std::string_view name, std::
   return wrong(given, quoted(name) + " needs a number with a unit, like " + std::string(example));
 }
 
-Result<std::uint64_t> within(const Given& given, std::string_view name, std::uint64_t value, std::uint64_t low, std::uint64_t high,
-                             std::string_view unit) {
+Result<std::uint64_t> within(const Given& given, std::string_view name, std::uint64_t value, std::uint64_t low,
+                             std::uint64_t high, std::string_view unit) {
   if (value >= low && value <= high) return value;
-  return wrong(given, quoted(name) + " must lie between " + std::to_string(low) + " and " + std::to_string(high) + std::string(unit));
+  return wrong(given, quoted(name) + " must lie between " + std::to_string(low) + " and " + std::to_string(high) +
+                          std::string(unit));
 }
 
 }  // namespace
 
-Error wrong(const Given& given, std::string sentence) { return halt(Errc::config, given.origin + ": " + std::move(sentence)); }
+Error wrong(const Given& given, std::string sentence) {
+  return halt(Errc::config, given.origin + ": " + std::move(sentence));
+}
 
 Result<std::string> as_text(const Given& given, std::string_view name) {
   if (const auto* text = std::get_if<std::string>(&given.value)) {
@@ -80,7 +84,8 @@ Result<std::uint64_t> as_integer(const Given& given, std::string_view name, std:
     const std::string_view digits = trim(*text);
     std::uint64_t value = 0;
     const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (problem == std::errc{} && end == digits.data() + digits.size()) return within(given, name, value, low, high, "");
+    if (problem == std::errc{} && end == digits.data() + digits.size())
+      return within(given, name, value, low, high, "");
   }
   return wrong(given, quoted(name) + " must be a whole number");
 }
@@ -92,8 +97,8 @@ Result<std::uint64_t> as_duration_ms(const Given& given, std::string_view name, 
 }
 
 Result<std::uint64_t> as_size(const Given& given, std::string_view name, std::uint64_t low, std::uint64_t high) {
-  static constexpr Unit units[] = {{"B", 1},           {"kB", 1000},         {"KB", 1000},        {"KiB", 1024},
-                                   {"MB", 1'000'000},  {"MiB", 1ull << 20},  {"GB", 1'000'000'000}, {"GiB", 1ull << 30}};
+  static constexpr Unit units[] = {{"B", 1},          {"kB", 1000},        {"KB", 1000},          {"KiB", 1024},
+                                   {"MB", 1'000'000}, {"MiB", 1ull << 20}, {"GB", 1'000'000'000}, {"GiB", 1ull << 30}};
   PGCH_ASSIGN(const std::uint64_t value, with_unit(given, name, units, "\"64KiB\", \"256MiB\" or \"2GiB\""));
   return within(given, name, value, low, high, " bytes");
 }
@@ -123,8 +128,10 @@ Result<Map> as_map(const Given& given, std::string_view name) {
     Map out;
     for (const std::string& pair : pairs) {
       const auto equals = pair.find('=');
-      if (equals == std::string::npos || equals == 0) return wrong(given, quoted(name) + " must be a list of name=value");
-      out[std::string(trim(std::string_view(pair).substr(0, equals)))] = trim(std::string_view(pair).substr(equals + 1));
+      if (equals == std::string::npos || equals == 0)
+        return wrong(given, quoted(name) + " must be a list of name=value");
+      out[std::string(trim(std::string_view(pair).substr(0, equals)))] =
+          trim(std::string_view(pair).substr(equals + 1));
     }
     return out;
   }
@@ -135,7 +142,8 @@ Result<std::string> as_word(const Given& given, std::string_view name, const Lis
   PGCH_ASSIGN(std::string word, as_text(given, name));
   if (std::find(allowed.begin(), allowed.end(), word) != allowed.end()) return word;
   std::string all;
-  for (const std::string& one : allowed) all += (all.empty() ? "" : one == allowed.back() ? " or " : ", ") + quoted(one);
+  for (const std::string& one : allowed)
+    all += (all.empty() ? "" : one == allowed.back() ? " or " : ", ") + quoted(one);
   return wrong(given, quoted(name) + " must be " + all);
 }
 
@@ -148,7 +156,8 @@ Result<FileText> read_file(const std::string& path, bool missing_ok) {
   std::string text;
   char buffer[16384];
   ssize_t got = 0;
-  while ((got = ::read(file, buffer, sizeof buffer)) > 0 && text.size() < (16u << 20)) text.append(buffer, static_cast<std::size_t>(got));
+  while ((got = ::read(file, buffer, sizeof buffer)) > 0 && text.size() < (16u << 20))
+    text.append(buffer, static_cast<std::size_t>(got));
   const int problem = got < 0 ? errno : 0;
   ::close(file);
   if (problem != 0) return halt(Errc::config, "Cannot read the file " + path + ": " + std::strerror(problem) + ".");
@@ -158,10 +167,12 @@ Result<FileText> read_file(const std::string& path, bool missing_ok) {
 Result<Secret> read_secret(const std::string& path, std::string_view setting) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
-    return halt(Errc::config, quoted(setting) + " names the file " + path + ", which can't be read: " + std::strerror(errno) + ".");
+    return halt(Errc::config,
+                quoted(setting) + " names the file " + path + ", which can't be read: " + std::strerror(errno) + ".");
   }
   if (S_ISREG(info.st_mode) && (info.st_mode & 077) != 0) {
-    return halt(Errc::config, "Others may read the password file " + path + "; make it private with: chmod 600 " + path);
+    return halt(Errc::config,
+                "Others may read the password file " + path + "; make it private with: chmod 600 " + path);
   }
   PGCH_ASSIGN(const FileText file, read_file(path, false));
   return Secret(file.text.substr(0, file.text.find_first_of("\r\n")));

@@ -23,8 +23,12 @@ Result<void> FlagExtractor::open(const Context& context, std::vector<Intent> pen
   hint_.clear();
   PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
   PGCH_ASSIGN(table_, describe_flag_table(guard->connection(), options_, *context_));
-  stream_ = options_.stream.empty() ? "flag:" + display_name(*table_->schema) : options_.stream;
-  PGCH_TRY(guard->claim(stream_, *context_));
+  stream_ = options_.stream;
+  if (stream_.empty()) {
+    stream_ = "flag:" + display_name(*table_->schema);
+    if (options_.shares > 1) stream_ += "#" + std::to_string(options_.share) + "/" + std::to_string(options_.shares);
+  }
+  PGCH_TRY(guard->claim(stream_, shared_table(), *context_));
   guard_ = std::move(guard);
   cut_.emplace(*table_);
   lanes_.resize(options_.lanes);
@@ -147,7 +151,7 @@ Result<Fetch> FlagExtractor::fetch(RowBatch& into, const BatchLimits& limits, Cl
     }
     if (!guard_) {
       PGCH_ASSIGN(guard_, FlagGuard::open(options_.postgres, *context_));
-      if (auto claimed = guard_->claim(stream_, *context_); !claimed) {
+      if (auto claimed = guard_->claim(stream_, shared_table(), *context_); !claimed) {
         guard_.reset();
         return std::move(claimed).error();
       }
@@ -454,7 +458,15 @@ void FlagExtractor::close() noexcept {
   context_ = nullptr;
 }
 
+std::string FlagExtractor::shared_table() const {
+  return options_.shares > 1 ? "flag:" + display_name(*table_->schema) : std::string();
+}
+
 Result<std::unique_ptr<Extractor>> make_flag(FlagOptions options) {
+  if (options.share < 1 || options.share > options.shares) {
+    return halt(Errc::config, "The setting share must be one of its number, as in \"2/4\", but is \"" +
+                                  std::to_string(options.share) + "/" + std::to_string(options.shares) + "\".");
+  }
   if (options.table.empty()) return halt(Errc::config, "The flag method needs a table: set the setting table.");
   if (options.lanes < 1 || options.lanes > 8)
     return halt(Errc::config, "The setting lanes must be 1 to 8, but is " + std::to_string(options.lanes) + ".");

@@ -59,6 +59,8 @@ class FlagExtractor final : public Extractor {
   void drop(FlagLane& lane);
   void drop_all();
   void finish(FlagLane& lane);
+  /// The stream of the whole table, if this is a share of it; else empty.
+  std::string shared_table() const;
   FlagLane* free_lane();
   bool anything_out() const;
   Error failed(FlagLane& lane, Error error);

@@ -23,20 +23,27 @@ Result<std::unique_ptr<FlagGuard>> FlagGuard::open(const PostgresOptions& option
   return std::unique_ptr<FlagGuard>(new FlagGuard(std::move(connection)));
 }
 
-Result<void> FlagGuard::claim(const std::string& stream, const Context& context) {
+Result<void> FlagGuard::claim(const std::string& stream, const std::string& of_table, const Context& context) {
   const std::string key = std::to_string(static_cast<std::int64_t>(hash64(stream)));
-  const pg::Parameter p{key};
+  const std::string table_key = std::to_string(static_cast<std::int64_t>(hash64(of_table)));
+  const pg::Parameter parameters[] = {{key}, {table_key}};
+  // In this order, so that a whole table's producer and one of a share never both have half of what they need.
+  const char* sql = of_table.empty() ? "SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)"
+                                     : "SELECT pg_catalog.pg_try_advisory_lock_shared($2::pg_catalog.int8) AND "
+                                       "pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)";
   const auto until = context.clock.now() + std::chrono::seconds(3);
   for (;;) {
-    PGCH_ASSIGN(const pg::Answer got, connection_->exec("SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)",
-                                                        {&p, 1}, "claiming the stream", patience(context)));
+    PGCH_ASSIGN(const pg::Answer got, connection_->exec(sql, std::span(parameters, of_table.empty() ? 1 : 2),
+                                                        "claiming the stream", patience(context)));
     if (got.rows() == 1 && got.cell(0, 0) == "t") return {};
     if (context.stop.stop_requested())
       return Error{Errc::stopped, Recovery::halt, false, "pgch was asked to stop.", {}};
     if (context.clock.now() >= until) {
-      return halt(Errc::conflict,
-                  "Another pgch is already producing stream \"" + stream +
-                      "\" from this database: stop it, or give this one a stream name of its own (setting stream).");
+      return halt(
+          Errc::conflict,
+          "Another pgch is already producing stream \"" + stream +
+              "\" (or the whole table) from this database: stop it, or give every producer of the table its share "
+              "(share = \"1/2\", \"2/2\").");
     }
     context.clock.sleep_until(context.clock.now() + std::chrono::milliseconds(100), context.stop);
   }

@@ -15,7 +15,8 @@ class FlagGuard {
   static Result<std::unique_ptr<FlagGuard>> open(const PostgresOptions& options, const Context& context);
   /// Takes the stream's advisory lock, held as long as this session lives. Errc::conflict if somebody else has it;
   /// waits a few seconds first, since the session of a process that was killed takes a moment to end.
-  Result<void> claim(const std::string& stream, const Context& context);
+  /// `of_table`: also takes that stream's lock, shared with the other shares of the table; empty: no.
+  Result<void> claim(const std::string& stream, const std::string& of_table, const Context& context);
   /// The session still lives, so the lock is still ours.
   Result<void> check(const Context& context);
   struct Mark {

@@ -126,6 +126,14 @@ std::string FlagTable::select(std::uint64_t limit, bool hint) const {
               ("pg_catalog.current_setting('pgch.k" + std::to_string(k) + "')::" + catalog.key[k].type);
   }
   std::string sql = "COPY (SELECT " + select_list() + " FROM " + catalog.quoted + " t WHERE t." + flag + " IS NOT TRUE";
+  if (shares > 1) {
+    std::string text;
+    for (const KeyPlace& k : keys)
+      text += (text.empty() ? "" : " || pg_catalog.chr(31) || ") + ("t." + k.quoted + "::pg_catalog.text");
+    const std::string n = std::to_string(shares);
+    sql += " AND ((pg_catalog.hashtextextended(" + text + ", 0) % " + n + ") + " + n + ") % " + n + " = " +
+           std::to_string(share - 1);
+  }
   if (hint) sql += " AND (" + columns + ") > (" + values + ")";
   return sql + " ORDER BY " + columns + " LIMIT " + std::to_string(limit) +
          " FOR NO KEY UPDATE OF t SKIP LOCKED) TO STDOUT (FORMAT binary)";
@@ -213,6 +221,8 @@ bool FlagTable::add_keys(std::vector<KeyCells>& to, std::span<const std::byte> t
 Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOptions& options, const Context& context) {
   const pg::Wait wait{context.clock.now() + std::chrono::seconds(30), context.stop};
   FlagTable t;
+  t.share = options.share;
+  t.shares = options.shares;
   PGCH_ASSIGN(t.flag, quote_postgres(options.flag_column));
   PGCH_ASSIGN(t.catalog, pg::describe(connection, options.table, options.columns, options.flag_column, wait));
   const std::string name = display_name(t.catalog.source.schema);

@@ -30,6 +30,7 @@ struct FlagTable {
   };
   std::vector<KeyPlace> keys;
   std::size_t xmin_field = 0, ctid_field = 0;
+  std::uint32_t share = 1, shares = 1;
 
   std::size_t main_fields() const noexcept { return schema->columns.size(); }
   std::size_t extra_fields() const noexcept { return fields.size() - main_fields(); }

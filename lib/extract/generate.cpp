@@ -1,4 +1,5 @@
-// The generator. A row is a function of (seed, number) alone, so that a batch can be made again after a crash, byte for byte.
+// The generator. A row is a function of (seed, number) alone, so that a batch can be made again after a crash, byte for
+// byte.
 #include "pgch/extract/generate.h"
 
 #include <algorithm>
@@ -13,10 +14,11 @@
 namespace pgch {
 namespace {
 
-constexpr std::array<std::string_view, 16> names{"john_doe", "jane_smith", "bob_builder", "alice_wonderland", "max_power", "eva_green",
-                                                 "omar_k",   "li_wei",     "maria_lopez", "ivan_petrov",      "sofia_r",   "noah_b",
-                                                 "zoe_x",    "yuki_t",     "ana_paula",   "jürgen_m"};
-constexpr std::array<std::string_view, 8> events{"login", "login", "login", "logout", "logout", "purchase", "signup", "password_reset"};
+constexpr std::array<std::string_view, 16> names{
+    "john_doe",    "jane_smith",  "bob_builder", "alice_wonderland", "max_power", "eva_green", "omar_k",    "li_wei",
+    "maria_lopez", "ivan_petrov", "sofia_r",     "noah_b",           "zoe_x",     "yuki_t",    "ana_paula", "jürgen_m"};
+constexpr std::array<std::string_view, 8> events{"login",  "login",    "login",  "logout",
+                                                 "logout", "purchase", "signup", "password_reset"};
 constexpr std::array<std::string_view, 4> agents{"firefox", "chrome", "safari", "curl"};
 constexpr std::int64_t first_event_us = 1'704'067'200'000'000;  // 2024-01-01 00:00:00 UTC
 constexpr std::uint32_t payload_bytes_min = 16, payload_bytes_max = 1u << 20;
@@ -98,7 +100,9 @@ class Generator final : public Extractor {
       const auto seed = reader.little<std::uint64_t>(), first = reader.little<std::uint64_t>();
       const auto rows = reader.little<std::uint32_t>();
       if (!reader.ok() || !reader.at_end() || seed != options_.seed || rows != intent.rows) {
-        return halt(Errc::conflict, "An earlier run of this generator ended with a batch under way; start it with the same seed, or with another state directory.");
+        return halt(Errc::conflict,
+                    "An earlier run of this generator ended with a batch under way; start it with the same seed, or "
+                    "with another state directory.");
       }
       next_ = std::max(next_, first + rows);
       replays_.push_back(std::move(intent));
@@ -118,7 +122,8 @@ class Generator final : public Extractor {
       into.intent = intent;
       return Fetch::rows;
     }
-    std::uint64_t rows = std::min<std::uint64_t>(limits.rows_max, std::max<std::size_t>(1, limits.bytes_max / (80 + options_.payload_bytes)));
+    std::uint64_t rows = std::min<std::uint64_t>(
+        limits.rows_max, std::max<std::size_t>(1, limits.bytes_max / (80 + options_.payload_bytes)));
     if (options_.rows_max != 0) {
       if (next_ >= options_.rows_max) return Fetch::end;
       rows = std::min(rows, options_.rows_max - next_);
@@ -145,7 +150,9 @@ class Generator final : public Extractor {
   // Rows whose time has come by the deadline, at most `wanted`; returns as soon as those are due.
   std::uint64_t wait_for_due(std::uint64_t wanted, Clock::TimePoint deadline) {
     const auto made = next_ - first_of_run_;
-    const auto seconds = [](double s) { return std::chrono::duration_cast<Clock::TimePoint::duration>(std::chrono::duration<double>(s)); };
+    const auto seconds = [](double s) {
+      return std::chrono::duration_cast<Clock::TimePoint::duration>(std::chrono::duration<double>(s));
+    };
     const auto full = started_ + seconds(static_cast<double>(made + wanted) / static_cast<double>(options_.rows_per_s));
     const auto until = std::min(full, deadline);
     if (until > context_->clock.now()) context_->clock.sleep_until(until, context_->stop);

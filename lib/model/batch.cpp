@@ -8,7 +8,8 @@
 namespace pgch {
 
 std::size_t RowBatch::bytes() const noexcept {
-  std::size_t n = position.bytes.size() + versions.size() * sizeof(std::uint64_t) + ordinals.size() * sizeof(std::uint32_t) + ops.size();
+  std::size_t n = position.bytes.size() + versions.size() * sizeof(std::uint64_t) +
+                  ordinals.size() * sizeof(std::uint32_t) + ops.size();
   for (const Column& c : columns) n += c.bytes();
   for (const Rejected& r : rejected) n += r.reason.size() + r.origin.size() + r.key.size() + r.payload.size();
   return n;
@@ -119,7 +120,8 @@ std::uint64_t content_hash(const RowBatch& batch) {
 RowHash hash_row(const RowBatch& batch, std::size_t row, std::span<const std::size_t> columns) {
   thread_local std::string bytes;  // one allocation a thread, not one a row
   bytes.clear();
-  for (const std::size_t i : columns) put_cell(bytes, batch.columns[i], width_of(layout_of(batch.schema->columns[i])), row);
+  for (const std::size_t i : columns)
+    put_cell(bytes, batch.columns[i], width_of(layout_of(batch.schema->columns[i])), row);
   const Hash128 h = hash128(as_bytes(bytes));
   return {h.low, h.high};
 }

@@ -9,21 +9,26 @@ Layout layout_of(const ColumnSpec& column) noexcept {
   switch (column.kind) {
     case Kind::boolean:
     case Kind::int8:
-    case Kind::uint8: return Layout::fixed1;
+    case Kind::uint8:
+      return Layout::fixed1;
     case Kind::int16:
     case Kind::uint16:
-    case Kind::date16: return Layout::fixed2;
+    case Kind::date16:
+      return Layout::fixed2;
     case Kind::int32:
     case Kind::uint32:
     case Kind::float32:
     case Kind::date:
-    case Kind::datetime: return Layout::fixed4;
+    case Kind::datetime:
+      return Layout::fixed4;
     case Kind::int64:
     case Kind::uint64:
     case Kind::float64:
     case Kind::timestamp:
-    case Kind::timestamptz: return Layout::fixed8;
-    case Kind::uuid: return Layout::fixed16;
+    case Kind::timestamptz:
+      return Layout::fixed8;
+    case Kind::uuid:
+      return Layout::fixed16;
     case Kind::decimal:
       if (column.precision <= 9) return Layout::fixed4;
       if (column.precision <= 18) return Layout::fixed8;
@@ -32,20 +37,28 @@ Layout layout_of(const ColumnSpec& column) noexcept {
     case Kind::text:
     case Kind::bytes:
     case Kind::json:
-    case Kind::enumeration: return Layout::varlen;
+    case Kind::enumeration:
+      return Layout::varlen;
   }
   return Layout::varlen;
 }
 
 std::size_t width_of(Layout layout) noexcept {
   switch (layout) {
-    case Layout::fixed1: return 1;
-    case Layout::fixed2: return 2;
-    case Layout::fixed4: return 4;
-    case Layout::fixed8: return 8;
-    case Layout::fixed16: return 16;
-    case Layout::fixed32: return 32;
-    case Layout::varlen: return 0;
+    case Layout::fixed1:
+      return 1;
+    case Layout::fixed2:
+      return 2;
+    case Layout::fixed4:
+      return 4;
+    case Layout::fixed8:
+      return 8;
+    case Layout::fixed16:
+      return 16;
+    case Layout::fixed32:
+      return 32;
+    case Layout::varlen:
+      return 0;
   }
   return 0;
 }

@@ -11,7 +11,12 @@
 namespace pgch {
 
 Flow::Flow(FlowParts parts, const PipelineOptions& options, Logger& log, Clock& clock, std::string name)
-    : parts_(std::move(parts)), options_(options), log_(log), clock_(clock), name_(std::move(name)), context_{log, clock, hard_stop_.get_token()} {
+    : parts_(std::move(parts)),
+      options_(options),
+      log_(log),
+      clock_(clock),
+      name_(std::move(name)),
+      context_{log, clock, hard_stop_.get_token()} {
   lanes_.resize(parts_.loaders.size());
 }
 
@@ -21,10 +26,14 @@ Result<void> Flow::open() {
   const bool exact_replay = parts_.extractor->traits().exact_replay;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     PGCH_TRY(parts_.loaders[i]->open(context_));
-    lanes_[i].settler = std::make_unique<Settler>(options_, *parts_.loaders[i], *parts_.journal, parts_.dead_letters, counters_, context_, exact_replay);
+    lanes_[i].settler = std::make_unique<Settler>(options_, *parts_.loaders[i], *parts_.journal, parts_.dead_letters,
+                                                  counters_, context_, exact_replay);
   }
   PGCH_ASSIGN(auto pending, parts_.journal->pending());
-  if (!pending.empty()) log_.write(LogLevel::info, fmt::format("{}: {} batches were under way when an earlier process ended; settling them first", name_, pending.size()));
+  if (!pending.empty())
+    log_.write(LogLevel::info,
+               fmt::format("{}: {} batches were under way when an earlier process ended; settling them first", name_,
+                           pending.size()));
   for (const Intent& intent : pending) intended_[{intent.stream, intent.position.bytes}] = intent;
   return parts_.extractor->open(context_, std::move(pending));
 }
@@ -35,7 +44,8 @@ Result<Flow::Step> Flow::extract_step(bool draining) {
     const std::lock_guard lock(mutex_);
     counters_.bytes_in_flight = ledger_.bytes();
     if (draining) return ledger_.empty() && intended_.empty() ? Step::finished : Step::waiting;
-    const bool room = ledger_.bytes() == 0 || ledger_.bytes() + options_.batch.bytes_max <= options_.in_flight_bytes_max;
+    const bool room =
+        ledger_.bytes() == 0 || ledger_.bytes() + options_.batch.bytes_max <= options_.in_flight_bytes_max;
     if (!room) return Step::waiting;
     if (last_fetch_ == Fetch::end) return ledger_.empty() && intended_.empty() ? Step::finished : Step::waiting;
   }
@@ -54,7 +64,8 @@ Result<Flow::Step> Flow::extract_step(bool draining) {
   counters_.rows_extracted += batch->rows;
   // A batch that the source hands out again, because it lost it: its intent is known here, so it is looked for.
   if (!batch->intent) {
-    if (auto known = intended_.find({batch->stream, batch->position.bytes}); known != intended_.end()) batch->intent = known->second;
+    if (auto known = intended_.find({batch->stream, batch->position.bytes}); known != intended_.end())
+      batch->intent = known->second;
   }
   const std::uint64_t ticket = ledger_.open(batch->stream, batch->position, batch->bytes());
   Lane& lane = lanes_[lanes_.size() == 1 ? 0 : hash64(batch->stream) % lanes_.size()];
@@ -78,7 +89,8 @@ Result<void> Flow::pass_acknowledgements() {
     if (begun) continue;
     if (begun.error().recovery != Recovery::retry) return std::move(begun).error();
     // Its intent stays open: the source hands it out again, and it is looked for before anything is repeated.
-    log_.write(LogLevel::warning, fmt::format("{}: could not acknowledge a batch yet: {}", name_, begun.error().message));
+    log_.write(LogLevel::warning,
+               fmt::format("{}: could not acknowledge a batch yet: {}", name_, begun.error().message));
   }
   for (const Acknowledged& a : parts_.extractor->take_acknowledged()) {
     std::optional<Intent> closed;
@@ -171,7 +183,8 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
     }
     if (stop.stop_requested() && !drain_until) {
       drain_until = clock_.now() + options_.drain;
-      log_.write(LogLevel::info, fmt::format("{}: stopping; batches under way have {} s to settle", name_, options_.drain.count() / 1000));
+      log_.write(LogLevel::info, fmt::format("{}: stopping; batches under way have {} s to settle", name_,
+                                             options_.drain.count() / 1000));
     }
     auto step = extract_step(drain_until.has_value());
     auto pause = options_.poll;
@@ -185,23 +198,27 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
         return e;
       }
       pause = std::min(options_.backoff_min * (1U << std::min(fetch_failures_ - 1, 16U)), options_.backoff_max);
-      log_.write(LogLevel::warning, fmt::format("{}: reading failed, trying again in {} ms: {}", name_, pause.count(), step.error().message));
+      log_.write(LogLevel::warning, fmt::format("{}: reading failed, trying again in {} ms: {}", name_, pause.count(),
+                                                step.error().message));
     } else if (*step == Step::finished) {
       return {};
     } else if (*step == Step::progressed) {
       continue;
     }
     if (drain_until && clock_.now() >= *drain_until) {
-      log_.write(LogLevel::warning, fmt::format("{}: the drain's time is over; what is under way will be settled at the next start", name_));
+      log_.write(
+          LogLevel::warning,
+          fmt::format("{}: the drain's time is over; what is under way will be settled at the next start", name_));
       hard_stop_.request_stop();
       return {};
     }
     std::unique_lock lock(mutex_);
-    // Soon again: a source that waits by itself has just done so, one that is busy waits for us, and acknowledgements may be under
-    // way at the source without any settlement to wake us.
+    // Soon again: a source that waits by itself has just done so, one that is busy waits for us, and acknowledgements
+    // may be under way at the source without any settlement to wake us.
     const bool waited = step && parts_.extractor->traits().waits;
     if (waited) pause = std::chrono::milliseconds(1);
-    if (!intended_.empty() || drain_until || (step && last_fetch_ == Fetch::busy)) pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(10));
+    if (!intended_.empty() || drain_until || (step && last_fetch_ == Fetch::busy))
+      pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(10));
     wake_extractor_.wait_until(lock, clock_.now() + pause,
                                [&] { return settled_ != seen || error_ || (stop.stop_requested() && !drain_until); });
   }
@@ -211,7 +228,8 @@ void Flow::settle_loop(std::size_t loader) {
   for (;;) {
     auto step = settle_step(loader);
     if (!step) {
-      if (step.error().code != Errc::stopped) log_.write(LogLevel::error, fmt::format("{}: {}", name_, step.error().message));
+      if (step.error().code != Errc::stopped)
+        log_.write(LogLevel::error, fmt::format("{}: {}", name_, step.error().message));
       fail(std::move(step).error());
       return;
     }

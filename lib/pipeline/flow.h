@@ -1,5 +1,5 @@
-// Flow: one extractor, some loaders, one journal. `run` drives the steps below with one thread for the extractor and one for
-// each loader; test/sim drives the very same steps by hand, in any order, and crashes between and inside them.
+// Flow: one extractor, some loaders, one journal. `run` drives the steps below with one thread for the extractor and
+// one for each loader; test/sim drives the very same steps by hand, in any order, and crashes between and inside them.
 #pragma once
 
 #include <condition_variable>

@@ -1,7 +1,8 @@
 // The book of batches under way, a page for each stream.
 //
-// A batch is opened when it is handed out and settled once. What may be acknowledged is the contiguous prefix of settled
-// batches of its stream: loaders finish in any order, the source hears of it in its own. Not thread-safe: Flow locks it.
+// A batch is opened when it is handed out and settled once. What may be acknowledged is the contiguous prefix of
+// settled batches of its stream: loaders finish in any order, the source hears of it in its own. Not thread-safe: Flow
+// locks it.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ class Ledger {
     }
     return out;
   }
-  std::size_t bytes() const noexcept { return bytes_; }   // of batches not settled
+  std::size_t bytes() const noexcept { return bytes_; }  // of batches not settled
   std::size_t under_way() const noexcept { return open_; }
   bool empty() const noexcept { return pages_.empty(); }  // nothing unsettled, nothing left to take
 

@@ -27,13 +27,15 @@ class Pipeline::Impl {
     }
     if (stages_.loader != nullptr) {
       PGCH_ASSIGN(receiver_, stages_.transport->make_receiver());
-      consume_ = make(*receiver_.extractor, *stages_.loader, *receiver_.journal, receiver_.dead_letters.get(), "consume");
+      consume_ =
+          make(*receiver_.extractor, *stages_.loader, *receiver_.journal, receiver_.dead_letters.get(), "consume");
     }
     return {};
   }
 
   Result<void> run(std::stop_token stop) {
-    if (produce_ == nullptr || consume_ == nullptr) return remember((produce_ ? *produce_ : *consume_).run(std::move(stop)));
+    if (produce_ == nullptr || consume_ == nullptr)
+      return remember((produce_ ? *produce_ : *consume_).run(std::move(stop)));
     // With `once` the consuming half reads up to the ends that it finds at its start, so the producing half goes first.
     if (options_.once) {
       if (auto r = remember(produce_->run(stop)); !r) return r;
@@ -63,8 +65,10 @@ class Pipeline::Impl {
   }
 
  private:
-  std::unique_ptr<Flow> make(Extractor& extractor, Loader& loader, Journal& journal, DeadLetters* dead, const char* half) {
-    return std::make_unique<Flow>(FlowParts{&extractor, {&loader}, &journal, dead}, options_, log_, clock_, options_.id + " (" + half + ")");
+  std::unique_ptr<Flow> make(Extractor& extractor, Loader& loader, Journal& journal, DeadLetters* dead,
+                             const char* half) {
+    return std::make_unique<Flow>(FlowParts{&extractor, {&loader}, &journal, dead}, options_, log_, clock_,
+                                  options_.id + " (" + half + ")");
   }
   Result<void> remember(Result<void> r) {
     if (!r) {
@@ -88,25 +92,33 @@ class Pipeline::Impl {
 namespace {
 bool valid_id(const std::string& id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   });
 }
 }  // namespace
 
 Result<Pipeline> Pipeline::create(Stages stages, PipelineOptions options, Logger& log, Clock& clock) {
   if (!valid_id(options.id)) {
-    return halt(Errc::config, fmt::format("The pipeline's name \"{}\" can't be used: it takes 1 to 64 letters, digits, dots, underscores and hyphens.", options.id));
+    return halt(Errc::config, fmt::format("The pipeline's name \"{}\" can't be used: it takes 1 to 64 letters, digits, "
+                                          "dots, underscores and hyphens.",
+                                          options.id));
   }
-  if (stages.extractor == nullptr && stages.loader == nullptr) return halt(Errc::config, "A pipeline needs an extractor, a loader, or both.");
+  if (stages.extractor == nullptr && stages.loader == nullptr)
+    return halt(Errc::config, "A pipeline needs an extractor, a loader, or both.");
   if ((stages.extractor == nullptr || stages.loader == nullptr) && stages.transport == nullptr) {
     return halt(Errc::config, "Half a pipeline needs a transport: a producer has no loader, a consumer no extractor.");
   }
   if (stages.extractor != nullptr && stages.journal == nullptr) {
-    return halt(Errc::config, "A pipeline with an extractor needs a journal; make_file_journal() keeps it in a directory, make_memory_journal() forgets it.");
+    return halt(Errc::config,
+                "A pipeline with an extractor needs a journal; make_file_journal() keeps it in a directory, "
+                "make_memory_journal() forgets it.");
   }
-  if (options.batch.rows_max == 0 || options.batch.bytes_max == 0) return halt(Errc::config, "batch rows and bytes must be at least 1.");
+  if (options.batch.rows_max == 0 || options.batch.bytes_max == 0)
+    return halt(Errc::config, "batch rows and bytes must be at least 1.");
   if (options.in_flight_bytes_max < options.batch.bytes_max) {
-    return halt(Errc::config, fmt::format("The memory limit ({} bytes) is smaller than one batch may be ({} bytes): raise [limits] memory or lower [batch] bytes.",
+    return halt(Errc::config, fmt::format("The memory limit ({} bytes) is smaller than one batch may be ({} bytes): "
+                                          "raise [limits] memory or lower [batch] bytes.",
                                           options.in_flight_bytes_max, options.batch.bytes_max));
   }
   auto impl = std::make_unique<Impl>(std::move(stages), std::move(options), log, clock);

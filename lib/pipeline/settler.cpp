@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/hash.h"
 #include "base/try.h"
@@ -10,9 +11,14 @@
 
 namespace pgch {
 
-Settler::Settler(const PipelineOptions& options, Loader& loader, Journal& journal, DeadLetters* dead_letters, FlowCounters& counters,
-                 const Context& context, bool exact_replay)
-    : options_(options), loader_(loader), journal_(journal), dead_letters_(dead_letters), counters_(counters), context_(context),
+Settler::Settler(const PipelineOptions& options, Loader& loader, Journal& journal, DeadLetters* dead_letters,
+                 FlowCounters& counters, const Context& context, bool exact_replay)
+    : options_(options),
+      loader_(loader),
+      journal_(journal),
+      dead_letters_(dead_letters),
+      counters_(counters),
+      context_(context),
       exact_replay_(exact_replay) {}
 
 Result<void> Settler::settle(RowBatch& batch, const std::function<void(const Intent&)>& intended) {
@@ -29,9 +35,12 @@ Result<void> Settler::settle(RowBatch& batch, const std::function<void(const Int
     intent = *std::move(batch.intent);
     batch.intent.reset();
     if (exact_replay_ && exact && intent.content != content_hash(batch)) {
-      return halt(Errc::corrupt, fmt::format("The batch {} of {} was read again after a restart and is not what it was ({} rows then, {} now). "
-                                             "Repeating it could lose or double rows. Look at what changed in the source before going on.",
-                                             intent.sequence, intent.stream, intent.rows, batch.rows));
+      return halt(
+          Errc::corrupt,
+          fmt::format(
+              "The batch {} of {} was read again after a restart and is not what it was ({} rows then, {} now). "
+              "Repeating it could lose or double rows. Look at what changed in the source before going on.",
+              intent.sequence, intent.stream, intent.rows, batch.rows));
     }
     if (exact) PGCH_TRY(keep_missing(batch, intent));
     if (batch.rows == 0) {
@@ -66,14 +75,25 @@ Result<void> Settler::settle(RowBatch& batch, const std::function<void(const Int
   return {};
 }
 
+Result<void> Settler::settle_halves(const RowBatch& batch, Intent& intent) {
+  std::vector<std::uint32_t> rows(batch.rows);
+  std::iota(rows.begin(), rows.end(), 0U);
+  const std::span<const std::uint32_t> all(rows);
+  PGCH_TRY(settle_rows(select_rows(batch, all.first(batch.rows / 2)), intent));
+  return settle_rows(select_rows(batch, all.subspan(batch.rows / 2)), intent);
+}
+
 Result<void> Settler::settle_rows(RowBatch batch, Intent& intent) {
+  std::uint32_t too_big = 0;
   while (batch.rows != 0) {
+    if (too_big >= 2 && batch.rows > 1) return settle_halves(batch, intent);
     auto loaded = load_once(batch, intent);
     if (loaded) {
       failures_ = 0;
       return {};
     }
     const Error why = std::move(loaded).error();
+    if (why.too_big) ++too_big;
     if (why.in_doubt) {
       ++counters_.in_doubt;
       PGCH_TRY(wait(why, "loading"));
@@ -81,16 +101,13 @@ Result<void> Settler::settle_rows(RowBatch batch, Intent& intent) {
       continue;
     }
     switch (why.recovery) {
-      case Recovery::halt: return why;
-      case Recovery::retry: PGCH_TRY(wait(why, "loading")); break;
-      case Recovery::dead_letter: {
-        if (batch.rows == 1) return set_row_aside(batch, why);
-        std::vector<std::uint32_t> half(batch.rows);
-        for (std::uint32_t i = 0; i < batch.rows; ++i) half[i] = i;
-        const std::span<const std::uint32_t> all(half);
-        PGCH_TRY(settle_rows(select_rows(batch, all.first(batch.rows / 2)), intent));
-        return settle_rows(select_rows(batch, all.subspan(batch.rows / 2)), intent);
-      }
+      case Recovery::halt:
+        return why;
+      case Recovery::retry:
+        PGCH_TRY(wait(why, "loading"));
+        break;
+      case Recovery::dead_letter:
+        return batch.rows == 1 ? set_row_aside(batch, why) : settle_halves(batch, intent);
     }
   }
   return {};
@@ -120,7 +137,8 @@ Result<void> Settler::keep_missing(RowBatch& batch, const Intent& intent) {
   const std::size_t there = batch.rows - landed.missing.size();
   counters_.rows_found_landed += there;
   if (there != 0 || batch.rows != 0) {
-    context_.log.write(LogLevel::info, fmt::format("batch {} of {}: {} of {} rows had landed", intent.sequence, intent.stream, there, batch.rows));
+    context_.log.write(LogLevel::info, fmt::format("batch {} of {}: {} of {} rows had landed", intent.sequence,
+                                                   intent.stream, there, batch.rows));
   }
   if (there != 0) batch = select_rows(batch, landed.missing);
   return {};
@@ -135,8 +153,11 @@ Result<void> Settler::prepare(const RowBatch& batch) {
   PGCH_TRY(persist("preparing the target", [&]() -> Result<void> {
     PGCH_ASSIGN(const LoaderTraits traits, loader_.prepare(*batch.schema));
     if (options_.delivery == Delivery::exactly_once && !traits.can_look) {
-      return halt(Errc::unsupported, fmt::format("Exactly-once delivery into {} can't be promised: {} Mend that, or say delivery = \"at_least_once\".",
-                                                 display_name(*batch.schema), traits.why_not));
+      return halt(
+          Errc::unsupported,
+          fmt::format(
+              "Exactly-once delivery into {} can't be promised: {} Mend that, or say delivery = \"at_least_once\".",
+              display_name(*batch.schema), traits.why_not));
     }
     return {};
   }));
@@ -146,15 +167,18 @@ Result<void> Settler::prepare(const RowBatch& batch) {
 
 Result<void> Settler::put_dead(const std::string& stream, const std::vector<Rejected>& rejected) {
   if (dead_letters_ == nullptr) {
-    return halt(Errc::data, fmt::format("{} rows of {} can't be moved and there are no dead letters to put them into; the first: {}", rejected.size(),
-                                        stream, rejected.front().reason));
+    return halt(
+        Errc::data,
+        fmt::format("{} rows of {} can't be moved and there are no dead letters to put them into; the first: {}",
+                    rejected.size(), stream, rejected.front().reason));
   }
   return persist("writing dead letters", [&] { return dead_letters_->put(stream, rejected); });
 }
 
 Result<void> Settler::set_row_aside(const RowBatch& batch, const Error& why) {
   const auto key = key_indexes(*batch.schema);
-  Rejected row{why.message, fmt::format("{} row {} of a batch", batch.stream, batch.ordinal_of(0)), key_bytes(batch, 0, key), row_as_text(batch, 0)};
+  Rejected row{why.message, fmt::format("{} row {} of a batch", batch.stream, batch.ordinal_of(0)),
+               key_bytes(batch, 0, key), row_as_text(batch, 0)};
   ++counters_.rows_rejected;
   return put_dead(batch.stream, {std::move(row)});
 }
@@ -166,7 +190,8 @@ Result<void> Settler::persist(const char* what, const std::function<Result<void>
       failures_ = 0;
       return {};
     }
-    if (r.error().recovery != Recovery::retry || r.error().in_doubt || r.error().native == "revoked") return std::move(r).error();
+    if (r.error().recovery != Recovery::retry || r.error().in_doubt || r.error().native == "revoked")
+      return std::move(r).error();
     PGCH_TRY(wait(r.error(), what));
   }
 }
@@ -181,7 +206,9 @@ Result<void> Settler::wait(const Error& why, const char* what) {
     e.message = fmt::format("Gave up {} after {} tries: {}", what, failures_, why.message);
     return e;
   }
-  if (context_.stop.stop_requested()) return Error{Errc::stopped, Recovery::retry, why.in_doubt, "Stopped while " + std::string(what) + ": " + why.message, why.native};
+  if (context_.stop.stop_requested())
+    return Error{Errc::stopped, Recovery::retry, why.in_doubt,
+                 "Stopped while " + std::string(what) + ": " + why.message, why.native};
   const std::uint32_t doublings = std::min(failures_ - 1, 16U);
   auto pause = std::min(options_.backoff_min * (1U << doublings), options_.backoff_max);
   // Jitter without a random source: spread by pipeline and count, so that twins do not knock in step.
@@ -189,12 +216,14 @@ Result<void> Settler::wait(const Error& why, const char* what) {
   context_.log.write(failures_ == 1 ? LogLevel::warning : LogLevel::info,
                      fmt::format("{} failed, trying again in {} ms: {}", what, pause.count(), why.message));
   context_.clock.sleep_until(context_.clock.now() + pause, context_.stop);
-  if (context_.stop.stop_requested()) return Error{Errc::stopped, Recovery::retry, why.in_doubt, "Stopped while " + std::string(what) + ".", why.native};
+  if (context_.stop.stop_requested())
+    return Error{Errc::stopped, Recovery::retry, why.in_doubt, "Stopped while " + std::string(what) + ".", why.native};
   return {};
 }
 
 Attempt Settler::attempt_of(const Intent& intent) const {
-  return {options_.id, intent.stream, journal_.generation(), intent.sequence, intent.attempts.empty() ? 0 : intent.attempts.back()};
+  return {options_.id, intent.stream, journal_.generation(), intent.sequence,
+          intent.attempts.empty() ? 0 : intent.attempts.back()};
 }
 
 }  // namespace pgch

@@ -12,7 +12,8 @@
 //                      else      → the pipeline halts, the intent stays open
 //
 // Why a fresh number each time: a target may have logged the token without having the rows, and would drop an honest
-// repetition; and it may not have logged it and have the rows. So neither is trusted: look, then repeat as something new.
+// repetition; and it may not have logged it and have the rows. So neither is trusted: look, then repeat as something
+// new.
 #pragma once
 
 #include <atomic>
@@ -28,21 +29,23 @@ namespace pgch {
 
 // Counters of a flow, written by its threads, read by anybody.
 struct FlowCounters {
-  std::atomic<std::uint64_t> rows_extracted{0}, rows_delivered{0}, rows_rejected{0}, bytes_delivered{0}, batches{0}, retries{0},
-      in_doubt{0}, rows_found_landed{0}, bytes_in_flight{0};
+  std::atomic<std::uint64_t> rows_extracted{0}, rows_delivered{0}, rows_rejected{0}, bytes_delivered{0}, batches{0},
+      retries{0}, in_doubt{0}, rows_found_landed{0}, bytes_in_flight{0};
 };
 
 class Settler {
  public:
   // All are borrowed. `dead_letters` may be null: then a rejected row halts.
-  Settler(const PipelineOptions& options, Loader& loader, Journal& journal, DeadLetters* dead_letters, FlowCounters& counters,
-          const Context& context, bool exact_replay);
+  Settler(const PipelineOptions& options, Loader& loader, Journal& journal, DeadLetters* dead_letters,
+          FlowCounters& counters, const Context& context, bool exact_replay);
   // Returns when all rows of `batch` are durable at the target or in the dead letters. `batch` is consumed.
-  // Before the first attempt `intended` is called with the intent, so that the flow can recognise the batch if it comes again.
+  // Before the first attempt `intended` is called with the intent, so that the flow can recognise the batch if it comes
+  // again.
   Result<void> settle(RowBatch& batch, const std::function<void(const Intent&)>& intended);
 
  private:
   Result<void> settle_rows(RowBatch batch, Intent& intent);
+  Result<void> settle_halves(const RowBatch& batch, Intent& intent);
   Result<void> load_once(const RowBatch& batch, Intent& intent);
   Result<void> keep_missing(RowBatch& batch, const Intent& intent);
   Result<void> prepare(const RowBatch& batch);

@@ -289,8 +289,8 @@ class KafkaReceiver final : public Extractor {
     });
   }
 
-  // Partitions that other members hold count as well: after a crash the dead member keeps its own until its session ends,
-  // and they come to us only then.
+  // Partitions that other members hold count as well: after a crash the dead member keeps its own until its session
+  // ends, and they come to us only then.
   Result<bool> others_at_ends() {
     if (readings_.size() == until_.size()) return true;
     if (context_->clock.now() < next_look_) return false;

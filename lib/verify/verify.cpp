@@ -52,7 +52,8 @@ Result<std::uint64_t> to_number(std::string_view text, std::string_view what) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   std::uint64_t value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (problem != std::errc{} || end != text.data() + text.size()) return halt(Errc::corrupt, fmt::format("The answer to {} is not a number.", what));
+  if (problem != std::errc{} || end != text.data() + text.size())
+    return halt(Errc::corrupt, fmt::format("The answer to {} is not a number.", what));
   return value;
 }
 
@@ -64,11 +65,13 @@ Result<std::uint64_t> count_source(PostgresSession& source, const VerifyOptions&
     sql += " WHERE " + flag + " IS NOT TRUE";
   }
   PGCH_ASSIGN(const auto rows, source.query(sql));
-  if (rows.size() != 1 || rows[0].size() != 1 || !rows[0][0]) return halt(Errc::corrupt, "PostgreSQL's answer to a count is no number.");
+  if (rows.size() != 1 || rows[0].size() != 1 || !rows[0][0])
+    return halt(Errc::corrupt, "PostgreSQL's answer to a count is no number.");
   return to_number(*rows[0][0], "a count");
 }
 
-Result<Side> read_source(Extractor& scan, const TableSchema& schema, const VerifyOptions& options, const Context& context, Progress& progress) {
+Result<Side> read_source(Extractor& scan, const TableSchema& schema, const VerifyOptions& options,
+                         const Context& context, Progress& progress) {
   PGCH_TRY(scan.open(context, {}));
   Side side;
   RowBatch batch;
@@ -77,10 +80,13 @@ Result<Side> read_source(Extractor& scan, const TableSchema& schema, const Verif
     if (context.stop.stop_requested()) return halt(Errc::stopped, "Stopped before everything was compared.");
     PGCH_ASSIGN(const Fetch found, scan.fetch(batch, limits, context.clock.now() + std::chrono::seconds(60)));
     if (found == Fetch::end) break;
-    if (found == Fetch::busy) return halt(Errc::internal, "The scan waits for an acknowledgement that verify doesn't give.");
+    if (found == Fetch::busy)
+      return halt(Errc::internal, "The scan waits for an acknowledgement that verify doesn't give.");
     if (found != Fetch::rows) continue;
     // Equal hashes need equal layouts on both sides.
-    if (batch.schema->columns != schema.columns) return halt(Errc::conflict, fmt::format("The columns of table {} changed during the comparison; run it again.", options.table));
+    if (batch.schema->columns != schema.columns)
+      return halt(Errc::conflict,
+                  fmt::format("The columns of table {} changed during the comparison; run it again.", options.table));
     side.add(batch, options.checksum);
     side.rejected += batch.rejected.size();
     progress.source(side.rows);
@@ -89,7 +95,8 @@ Result<Side> read_source(Extractor& scan, const TableSchema& schema, const Verif
   return side;
 }
 
-Result<Side> read_target(ClickHouse& target, const TableSchema& schema, const VerifyOptions& options, const Context& context, Progress& progress) {
+Result<Side> read_target(ClickHouse& target, const TableSchema& schema, const VerifyOptions& options,
+                         const Context& context, Progress& progress) {
   Side side;
   PGCH_TRY(target.read(options.target, schema, true, [&](const RowBatch& batch) -> Result<void> {
     if (context.stop.stop_requested()) return halt(Errc::stopped, "Stopped before everything was compared.");
@@ -104,7 +111,8 @@ Result<Side> read_target(ClickHouse& target, const TableSchema& schema, const Ve
 Result<void> check_columns(const TableSchema& source, const TableSchema& target, const VerifyOptions& options) {
   for (const ColumnSpec& column : source.columns) {
     if (column_index(target, column.name) == npos) {
-      return halt(Errc::schema, fmt::format("The ClickHouse table {} has no column \"{}\", which table {} in PostgreSQL has; add it, or leave it out with \"exclude\".",
+      return halt(Errc::schema, fmt::format("The ClickHouse table {} has no column \"{}\", which table {} in "
+                                            "PostgreSQL has; add it, or leave it out with \"exclude\".",
                                             options.target.table, column.name, options.table));
     }
   }
@@ -114,26 +122,36 @@ Result<void> check_columns(const TableSchema& source, const TableSchema& target,
 }  // namespace
 
 bool VerifyReport::equal() const noexcept {
-  return target_exists && source_rows == target_rows && unsent.value_or(0) == 0 && source_rejected == 0 && source_checksum == target_checksum;
+  return target_exists && source_rows == target_rows && unsent.value_or(0) == 0 && source_rejected == 0 &&
+         source_checksum == target_checksum;
 }
 
 std::vector<std::string> VerifyReport::messages() const {
   std::vector<std::string> out;
   if (!target_exists) out.push_back(fmt::format("There is no ClickHouse table {} yet.", target_table));
   if (source_rows != target_rows) {
-    out.push_back(fmt::format("The row counts differ: PostgreSQL table {} has {} rows, ClickHouse table {} has {}.", source_table, source_rows, target_table, target_rows));
+    out.push_back(fmt::format("The row counts differ: PostgreSQL table {} has {} rows, ClickHouse table {} has {}.",
+                              source_table, source_rows, target_table, target_rows));
   }
-  if (unsent.value_or(0) != 0) out.push_back(fmt::format("Table {} in PostgreSQL has {} rows that still have to be moved.", source_table, *unsent));
+  if (unsent.value_or(0) != 0)
+    out.push_back(
+        fmt::format("Table {} in PostgreSQL has {} rows that still have to be moved.", source_table, *unsent));
   if (source_rejected != 0) {
-    out.push_back(fmt::format("Table {} in PostgreSQL has {} rows with values that no ClickHouse column can hold (infinity, or out of range).", source_table, source_rejected));
+    out.push_back(
+        fmt::format("Table {} in PostgreSQL has {} rows with values that no ClickHouse column can hold (infinity, or "
+                    "out of range).",
+                    source_table, source_rejected));
   }
   if (target_exists && source_rows == target_rows && source_checksum != target_checksum) {
-    out.push_back(fmt::format("The rows differ: PostgreSQL table {} and ClickHouse table {} have as many rows, but not the same values.", source_table, target_table));
+    out.push_back(fmt::format(
+        "The rows differ: PostgreSQL table {} and ClickHouse table {} have as many rows, but not the same values.",
+        source_table, target_table));
   }
   return out;
 }
 
-Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse& target, const VerifyOptions& options, const Context& context) {
+Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse& target, const VerifyOptions& options,
+                            const Context& context) {
   VerifyReport report;
   report.source_table = options.table;
   report.target_table = options.target_name.empty() ? options.target.table : options.target_name;
@@ -157,7 +175,8 @@ Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse
   std::optional<Result<Side>> target_side;
   std::optional<Result<Side>> source_side;
   {
-    const std::jthread reader([&] { target_side.emplace(read_target(target, described.schema, options, context, progress)); });
+    const std::jthread reader(
+        [&] { target_side.emplace(read_target(target, described.schema, options, context, progress)); });
     source_side.emplace(read_source(scan, described.schema, options, context, progress));
     scan.close();
   }

@@ -1,5 +1,6 @@
 // The raw limit of the flag method: what PostgreSQL itself takes to hand out and mark rows, with nothing done to them.
-// One connection; SELECT … FOR UPDATE SKIP LOCKED LIMIT n with binary results, UPDATE by those ids, COMMIT, until none is left.
+// One connection; SELECT … FOR UPDATE SKIP LOCKED LIMIT n with binary results, UPDATE by those ids, COMMIT, until none
+// is left.
 //   raw_flag CONNINFO TABLE BATCH  →  {"rows":…,"seconds":…}
 #include <libpq-fe.h>
 
@@ -16,7 +17,8 @@ struct Clear {
 };
 using ResultPtr = std::unique_ptr<PGresult, Clear>;
 
-ResultPtr run(PGconn* c, const std::string& sql, int n, const char* const* values, const int* lengths, const int* formats, int binary) {
+ResultPtr run(PGconn* c, const std::string& sql, int n, const char* const* values, const int* lengths,
+              const int* formats, int binary) {
   ResultPtr r(PQexecParams(c, sql.c_str(), n, nullptr, values, lengths, formats, binary));
   const auto status = PQresultStatus(r.get());
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
@@ -42,7 +44,8 @@ int main(int argc, char** argv) {
   }
   const std::string table = argv[2];
   const std::string select = "SELECT id, user_id, username, event_type, event_time, payload FROM " + table +
-                             " WHERE sent_to_kafka IS NOT TRUE ORDER BY id LIMIT " + argv[3] + " FOR UPDATE SKIP LOCKED";
+                             " WHERE sent_to_kafka IS NOT TRUE ORDER BY id LIMIT " + argv[3] +
+                             " FOR UPDATE SKIP LOCKED";
   const std::string update = "UPDATE " + table + " SET sent_to_kafka = TRUE WHERE id = ANY($1::bigint[])";
   unsigned long rows = 0;
   const auto start = std::chrono::steady_clock::now();

@@ -239,6 +239,29 @@ TEST_CASE("a stream has one writer; another name may work beside it") {
   auto third = opened(db.flag("user_logins"), db.context);
 }
 
+TEST_CASE("shares of a table hold every row once, and no producer of the whole table works beside them") {
+  TestSchema db;
+  db.run(logins);
+  fill(db, 3000);
+  Target target;
+  auto options = db.flag("user_logins");
+  options.shares = 2;
+  auto first = opened(options, db.context);
+  const Error whole = refused(db.flag("user_logins"), db.context);
+  CHECK(whole.code == Errc::conflict);
+  CHECK(refused(options, db.context).code == Errc::conflict);
+  options.share = 2;
+  auto second = opened(options, db.context);
+  drain(*first, target, db.context, rows_at_once(200));
+  CHECK(target.rows > 1000);
+  CHECK(target.rows < 2000);
+  drain(*second, target, db.context, rows_at_once(200));
+  CHECK(target.rows == 3000);
+  CHECK_FALSE(target.has_duplicates());
+  options.share = 3;
+  CHECK_FALSE(make_flag(options));
+}
+
 TEST_CASE("composite and text keys of odd values are read, moved past and marked") {
   TestSchema db;
   db.run(

@@ -59,9 +59,10 @@ TEST_CASE("values of every type come out as PostgreSQL prints them") {
   REQUIRE(columns.size() == 37);
   for (std::size_t c = 0; c < columns.size(); ++c) {
     const bool padded = columns[c].name == "c";
-    const auto rows = db.run("SET TimeZone = 'UTC'; SET lc_monetary = 'C'; SELECT " +
-                             std::string(padded ? "CASE WHEN c IS NOT NULL THEN format('%s', c) END" : "\"" + columns[c].name + "\"::text") +
-                             " FROM every ORDER BY id");
+    const auto rows = db.run(
+        "SET TimeZone = 'UTC'; SET lc_monetary = 'C'; SELECT " +
+        std::string(padded ? "CASE WHEN c IS NOT NULL THEN format('%s', c) END" : "\"" + columns[c].name + "\"::text") +
+        " FROM every ORDER BY id");
     for (std::size_t r = 0; r < 6; ++r) {
       INFO(columns[c].name << " row " << r);
       REQUIRE(batch.columns[c].is_null(r) == !rows[r][0].has_value());

@@ -1,5 +1,6 @@
-// The delivery protocol under seeds: crashes at every step, lost answers, torn inserts, several loaders that settle in any order,
-// batches cut differently after each restart. The protocol is the library's own (Flow); only its surroundings are models.
+// The delivery protocol under seeds: crashes at every step, lost answers, torn inserts, several loaders that settle in
+// any order, batches cut differently after each restart. The protocol is the library's own (Flow); only its
+// surroundings are models.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -29,7 +30,8 @@ struct Verdict {
 
 // One life of the process: until everything is delivered or it crashes.
 template <class Source>
-bool live(World& w, Source& source, ModelJournal& journal, std::size_t loaders, bool last_life, const std::function<void()>& meanwhile) {
+bool live(World& w, Source& source, ModelJournal& journal, std::size_t loaders, bool last_life,
+          const std::function<void()>& meanwhile) {
   std::vector<std::unique_ptr<ModelLoader>> owned;
   FlowParts parts;
   parts.extractor = &source;
@@ -70,7 +72,8 @@ bool live(World& w, Source& source, ModelJournal& journal, std::size_t loaders, 
 std::string check_no_doubles(const World& w) {
   std::set<std::pair<std::int64_t, std::int64_t>> seen;
   for (const Landed1& r : w.landed) {
-    if (!seen.insert({r.id, r.value}).second) return fmt::format("row {} is at the target twice with value {}", r.id, r.value);
+    if (!seen.insert({r.id, r.value}).second)
+      return fmt::format("row {} is at the target twice with value {}", r.id, r.value);
   }
   return {};
 }
@@ -81,7 +84,8 @@ std::string check_acknowledged(const World& w) {
   for (const Landed1& r : w.landed) there.insert({r.id, r.value});
   for (const auto& [stream, table] : w.tables) {
     for (const auto& [id, row] : table) {
-      if (row.sent && there.count({id, row.value}) == 0 && w.dead.count(id) == 0) return fmt::format("row {} of {} is marked and not at the target", id, stream);
+      if (row.sent && there.count({id, row.value}) == 0 && w.dead.count(id) == 0)
+        return fmt::format("row {} of {} is marked and not at the target", id, stream);
     }
   }
   for (const auto& [stream, log] : w.logs) {
@@ -89,7 +93,8 @@ std::string check_acknowledged(const World& w) {
     const auto known = w.committed.find(stream);
     for (std::uint64_t o = 0; known != w.committed.end() && o < known->second; ++o) {
       const auto id = base + static_cast<std::int64_t>(o);
-      if (there.count({id, log[o]}) == 0 && w.dead.count(id) == 0) return fmt::format("offset {} of {} is committed and not at the target", o, stream);
+      if (there.count({id, log[o]}) == 0 && w.dead.count(id) == 0)
+        return fmt::format("offset {} of {} is committed and not at the target", o, stream);
     }
   }
   return {};

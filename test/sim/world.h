@@ -1,8 +1,9 @@
 // Models for the simulation of the delivery protocol: a source, a target, a journal and the crashes between them.
 //
 // What is in World outlives a crash of pgch; everything else is made anew in each life. All chances come from one seed.
-// Each model does what the real one was seen to do (docs/GUARANTEES.md): a target logs its token before the part is in place, forgets
-// tokens beyond its window, loses answers, tears inserts, runs a request twice, and goes on with one whose client has died.
+// Each model does what the real one was seen to do (docs/GUARANTEES.md): a target logs its token before the part is in
+// place, forgets tokens beyond its window, loses answers, tears inserts, runs a request twice, and goes on with one
+// whose client has died.
 #pragma once
 
 #include <algorithm>
@@ -30,12 +31,12 @@ struct Crash {};  // thrown through the protocol: the process is gone
 
 // What is left out, to show that the simulation notices it.
 struct Mutation {
-  bool no_intent = false;     // nothing is written before the load
-  bool no_look = false;       // after a doubt the batch is simply repeated
-  bool trust_doubt = false;   // after a doubt the batch is taken as landed
-  bool no_token = false;      // the target does not know repetitions of one request
-  bool no_kill = false;       // a look does not wait for what still runs
-  bool early_ack = false;     // the source is told before the load
+  bool no_intent = false;    // nothing is written before the load
+  bool no_look = false;      // after a doubt the batch is simply repeated
+  bool trust_doubt = false;  // after a doubt the batch is taken as landed
+  bool no_token = false;     // the target does not know repetitions of one request
+  bool no_kill = false;      // a look does not wait for what still runs
+  bool early_ack = false;    // the source is told before the load
 };
 
 struct Landed1 {
@@ -111,8 +112,8 @@ class World {
       }
     }
   }
-  // What a crash of pgch does to what outlives it: a done that was not synced may be undone, it is not undone here but kept
-  // as still open with some chance.
+  // What a crash of pgch does to what outlives it: a done that was not synced may be undone, it is not undone here but
+  // kept as still open with some chance.
   std::map<std::pair<std::string, std::uint64_t>, Intent> done_intents;
   void after_crash() {
     for (auto& [key, intent] : done_intents) {
@@ -123,8 +124,8 @@ class World {
 };
 
 inline std::shared_ptr<const TableSchema> schema() {
-  static const auto made = std::make_shared<const TableSchema>(
-      TableSchema{"", "t", {{"id", Kind::int64, false, true, 0, 0, ""}, {"value", Kind::int64, false, false, 0, 0, ""}}, {"id"}});
+  static const auto made = std::make_shared<const TableSchema>(TableSchema{
+      "", "t", {{"id", Kind::int64, false, true, 0, 0, ""}, {"value", Kind::int64, false, false, 0, 0, ""}}, {"id"}});
   return made;
 }
 inline void add_row(RowBatch& batch, std::int64_t id, std::int64_t value) {
@@ -246,16 +247,24 @@ class ModelLoader final : public Loader {
       return {};
     }
     switch (w_.below(6)) {
-      case 0: return retry(Errc::connection, "refused");
-      case 1: w_.execute(token, rows); break;                                     // there, answer lost
-      case 2: break;                                                              // never arrived
-      case 3: if (!w_.mutation.no_token) w_.tokens.push_back(token); break;       // token logged, part never in place
-      case 4:                                                                     // torn
+      case 0:
+        return retry(Errc::connection, "refused");
+      case 1:
+        w_.execute(token, rows);
+        break;  // there, answer lost
+      case 2:
+        break;  // never arrived
+      case 3:
+        if (!w_.mutation.no_token) w_.tokens.push_back(token);
+        break;  // token logged, part never in place
+      case 4:   // torn
         std::shuffle(rows.begin(), rows.end(), w_.random);
         rows.resize(w_.below(rows.size() + 1));
         w_.execute(token, rows);
         break;
-      default: w_.running.push_back({token, rows}); break;                        // still running
+      default:
+        w_.running.push_back({token, rows});
+        break;  // still running
     }
     w_.step();
     return in_doubt(Errc::timeout, "no answer");
@@ -386,7 +395,8 @@ class FlagModel final : public Extractor {
       lost_set_.insert({stream, position});
       unlock(stream, position);
     }
-    for (const Acknowledged& a : begun_) {  // the commit was on its way: it happened or not, and is looked at by replaying
+    for (const Acknowledged& a :
+         begun_) {  // the commit was on its way: it happened or not, and is looked at by replaying
       if (w_.chance(50)) mark(a.stream, a.position.bytes);
       unlock(a.stream, a.position.bytes);
       again_.push_back({a.stream, a.position.bytes, std::nullopt});
@@ -451,7 +461,8 @@ class LogModel final : public Extractor {
     }
     for (auto& [stream, log] : w_.logs) {
       if (next_[stream] >= log.size()) continue;
-      fill(into, stream, next_[stream], std::min<std::uint64_t>(log.size(), next_[stream] + 1 + w_.below(limits.rows_max)));
+      fill(into, stream, next_[stream],
+           std::min<std::uint64_t>(log.size(), next_[stream] + 1 + w_.below(limits.rows_max)));
       return Fetch::rows;
     }
     return Fetch::idle;

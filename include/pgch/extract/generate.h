@@ -10,9 +10,9 @@
 namespace pgch {
 
 struct GenerateOptions {
-  std::uint64_t rows_max = 0;        ///< 0: until stopped
-  std::uint64_t rows_per_s = 0;      ///< 0: as fast as possible
-  std::uint64_t seed = 0;            ///< 0: taken from the clock and logged
+  std::uint64_t rows_max = 0;    ///< 0: until stopped
+  std::uint64_t rows_per_s = 0;  ///< 0: as fast as possible
+  std::uint64_t seed = 0;        ///< 0: taken from the clock and logged
   std::int64_t first_id = 1;
   std::string table = "user_logins";
   std::uint32_t payload_bytes = 80;  ///< length of the JSON payload, at least 16

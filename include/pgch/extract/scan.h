@@ -14,8 +14,8 @@ struct ScanOptions {
   std::string table;
   ColumnSelection columns;
 };
-/// Views may be scanned too. The snapshot lives as long as the connection: if that is lost the scan fails (Recovery::halt), since
-/// what was read and what would be read need not fit together.
+/// Views may be scanned too. The snapshot lives as long as the connection: if that is lost the scan fails
+/// (Recovery::halt), since what was read and what would be read need not fit together.
 Result<std::unique_ptr<Extractor>> make_scan(ScanOptions options);
 
 }  // namespace pgch

@@ -1,5 +1,5 @@
-/// Kafka between the two halves. The near end is an idempotent producer, the far end a consumer group that commits an offset
-/// only after the insert, with the intent in the commit's metadata. docs/WIRE.md has the records' format.
+/// Kafka between the two halves. The near end is an idempotent producer, the far end a consumer group that commits an
+/// offset only after the insert, with the intent in the commit's metadata. docs/WIRE.md has the records' format.
 #pragma once
 
 #include <cstdint>
@@ -17,22 +17,23 @@ namespace pgch {
 struct KafkaOptions {
   std::string bootstrap = "localhost:9092";
   std::string topic;
-  std::string stream;                    ///< producer: name of its stream, in each record's header
-  std::string group = "pgch";            ///< consumer
-  std::string dead_letter_topic;         ///< empty: "<topic>.dlq"
-  bool create_topic = true;              ///< make a missing topic (also that of the dead letters) …
-  std::int32_t partitions = 3;           ///< … with so many partitions
+  std::string stream;             ///< producer: name of its stream, in each record's header
+  std::string group = "pgch";     ///< consumer
+  std::string dead_letter_topic;  ///< empty: "<topic>.dlq"
+  bool create_topic = true;       ///< make a missing topic (also that of the dead letters) …
+  std::int32_t partitions = 3;    ///< … with so many partitions
   std::int32_t replication = 1;
-  std::string compression = "lz4";       ///< none, lz4, zstd, gzip, snappy
+  std::string compression = "lz4";  ///< none, lz4, zstd, gzip, snappy
   std::uint32_t linger_ms = 5;
   std::size_t producer_queue_bytes_max = 64u << 20;
-  std::size_t message_bytes_max = 0;     ///< 0: the topic's limit
-  std::string offset_reset = "earliest"; ///< consumer's first start only: earliest, latest; later a missing offset is an error
-  bool json_as_object = false;           ///< json columns as nested objects instead of strings: readable, but not exact
-  std::vector<std::string> ignore_fields;///< consumer: fields that may be in a message and are not wanted
+  std::size_t message_bytes_max = 0;  ///< 0: the topic's limit
+  std::string offset_reset =
+      "earliest";               ///< consumer's first start only: earliest, latest; later a missing offset is an error
+  bool json_as_object = false;  ///< json columns as nested objects instead of strings: readable, but not exact
+  std::vector<std::string> ignore_fields;  ///< consumer: fields that may be in a message and are not wanted
   bool ignore_unknown_fields = false;
-  std::size_t json_bytes_max = 16u << 20;///< consumer: a larger message is a dead letter
-  bool until_end = false;                ///< consumer: end when the offsets that were the ends at start are reached
+  std::size_t json_bytes_max = 16u << 20;  ///< consumer: a larger message is a dead letter
+  bool until_end = false;                  ///< consumer: end when the offsets that were the ends at start are reached
   std::map<std::string, std::string> librdkafka;  ///< passed through, allow-listed (security.*, sasl.*, ssl.*, …)
   /// Consumer: what the messages are turned into; asked once, at open.
   std::function<Result<TableSchema>()> schema;

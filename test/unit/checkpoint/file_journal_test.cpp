@@ -37,7 +37,9 @@ std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
-void spew(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
+void spew(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
 
 }  // namespace
 
@@ -211,7 +213,9 @@ TEST_CASE("dead letters are JSON lines in a private file") {
   REQUIRE(dead->open(Context{null_logger(), system_clock(), stop.get_token()}));
   REQUIRE(dead->put("s\"x", {{"bad \"thing\"\n", "t@1", std::string("\0k", 2), "payload"}}));
   const std::string text = slurp(dir.path() + "/t.dead.jsonl");
-  CHECK(text == "{\"stream\":\"s\\\"x\",\"reason\":\"bad \\\"thing\\\"\\u000a\",\"origin\":\"t@1\",\"key\":\"AGs=\",\"payload\":\"cGF5bG9hZA==\"}\n");
+  CHECK(text ==
+        "{\"stream\":\"s\\\"x\",\"reason\":\"bad "
+        "\\\"thing\\\"\\u000a\",\"origin\":\"t@1\",\"key\":\"AGs=\",\"payload\":\"cGF5bG9hZA==\"}\n");
   struct stat st {};
   REQUIRE(::stat((dir.path() + "/t.dead.jsonl").c_str(), &st) == 0);
   CHECK((st.st_mode & 0777) == 0600);

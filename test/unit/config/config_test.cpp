@@ -127,7 +127,8 @@ create = false
 }
 
 TEST_CASE("a misspelt setting is an error that names the line and the nearest right name") {
-  CHECK(contains(error_of(from_file("\n[postgres]\nhots = \"x\"\n")), ":3: there is no setting \"postgres.hots\"; did you mean \"postgres.host\"?"));
+  CHECK(contains(error_of(from_file("\n[postgres]\nhots = \"x\"\n")),
+                 ":3: there is no setting \"postgres.hots\"; did you mean \"postgres.host\"?"));
   CHECK(contains(error_of(from_file("[[table]]\nname = \"t\"\ningestedat = true\n")), "\"table.ingested_at\"?"));
   CHECK(contains(error_of(from_file("[posgres]\nhost = \"x\"\n")), "\"postgres.host\"?"));
   CHECK(contains(error_of(from_file("bootstrap = \"x:9092\"\n")), "\"kafka.bootstrap\"?"));
@@ -139,15 +140,18 @@ TEST_CASE("a misspelt setting is an error that names the line and the nearest ri
 
 TEST_CASE("values are read strictly, with units") {
   CHECK(contains(error_of(from_file("[batch]\nlinger = 500\n")), "\"batch.linger\" needs a number with a unit"));
-  CHECK(contains(error_of(from_file("[batch]\nbytes = \"5 parsecs\"\n")), "\"batch.bytes\" needs a number with a unit"));
+  CHECK(
+      contains(error_of(from_file("[batch]\nbytes = \"5 parsecs\"\n")), "\"batch.bytes\" needs a number with a unit"));
   CHECK(contains(error_of(from_file("[batch]\nrows = 0\n")), "\"batch.rows\" must lie between 1 and"));
   CHECK(contains(error_of(from_file("[batch]\nrows = -1\n")), "\"batch.rows\" must lie between 1 and"));
   CHECK(contains(error_of(from_file("[batch]\nrows = \"many\"\n")), "\"batch.rows\" must be a whole number"));
-  CHECK(contains(error_of(from_file("delivery = \"twice\"\n")), "\"delivery\" must be \"exactly_once\" or \"at_least_once\""));
+  CHECK(contains(error_of(from_file("delivery = \"twice\"\n")),
+                 "\"delivery\" must be \"exactly_once\" or \"at_least_once\""));
   CHECK(contains(error_of(from_file("[postgres]\ninsecure = \"maybe\"\n")), "must be true or false"));
   CHECK(contains(error_of(from_file("[clickhouse]\nport = 9000\n")), "native protocol"));
   CHECK(contains(error_of(from_file("[clickhouse]\nurl = \"tcp://x\"\n")), "must begin with http://"));
-  CHECK(contains(error_of(from_file("[batch]\nbytes = \"64MiB\"\n[limits]\nmemory = \"1MiB\"\n")), "larger than \"limits.memory\""));
+  CHECK(contains(error_of(from_file("[batch]\nbytes = \"64MiB\"\n[limits]\nmemory = \"1MiB\"\n")),
+                 "larger than \"limits.memory\""));
 }
 
 TEST_CASE("malformed and missing files give a sentence with the line") {
@@ -157,7 +161,8 @@ TEST_CASE("malformed and missing files give a sentence with the line") {
   CHECK(contains(error_of(from_file("[[table]]\nname = \"t\"\n[[table]]\nname = \"t\"\n")), "is there twice"));
   ConfigSources sources;
   sources.file = "/nonexistent/pgch.toml";
-  CHECK(contains(error_of(load_config(sources)), "Cannot read the file /nonexistent/pgch.toml: No such file or directory"));
+  CHECK(contains(error_of(load_config(sources)),
+                 "Cannot read the file /nonexistent/pgch.toml: No such file or directory"));
   sources.file = "/tmp";
   CHECK(contains(error_of(load_config(sources)), "Is a directory"));
 }
@@ -165,7 +170,8 @@ TEST_CASE("malformed and missing files give a sentence with the line") {
 TEST_CASE("the names of the five systems work in .env and environment") {
   const Scratch env(
       "# secrets\nPG_HOST=db\nPG_PORT=5433\nexport PG_DB=test_db\nPG_USER='me'\nPG_PASS=\"p#a \\\"s\" # a comment\n"
-      "CH_HOST=ch\nCH_PORT=8124\nCH_USER=u\nCH_PASS=secret#1\nCH_TABLE=target_table\nKAFKA_BOOTSTRAP=k:9092\nKAFKA_TOPIC=pg-events\n"
+      "CH_HOST=ch\nCH_PORT=8124\nCH_USER=u\nCH_PASS=secret#1\nCH_TABLE=target_table\nKAFKA_BOOTSTRAP=k:9092\nKAFKA_"
+      "TOPIC=pg-events\n"
       "KAFKA_GROUP=pg2click-consumer\nKAFKA_ADVERTISED_LISTENERS=PLAINTEXT://k:9092\nEMPTY=\n",
       ".env");
   ConfigSources sources;
@@ -189,14 +195,18 @@ TEST_CASE("the names of the five systems work in .env and environment") {
 }
 
 TEST_CASE("flags go over the environment, the environment over the file") {
-  const Scratch file("[postgres]\nurl = \"postgresql://a:pw@file/db\"\n[[table]]\nname = \"a\"\nkey = [\"id\"]\n[[table]]\nname = \"b\"\n");
+  const Scratch file(
+      "[postgres]\nurl = \"postgresql://a:pw@file/db\"\n[[table]]\nname = \"a\"\nkey = [\"id\"]\n[[table]]\nname = "
+      "\"b\"\n");
   ConfigSources sources;
   sources.file = file.path();
   sources.environment["PG_HOST"] = "environment";
   auto config = load_config(sources);
   REQUIRE(config);
   CHECK(config->postgres.conninfo == "dbname='db' host='environment' user='a'");
-  sources.overrides = {{"postgres.url", "postgresql://flag/other", "--from"}, {"table", "a", "--table"}, {"table.target", "x.y", "--target"}};
+  sources.overrides = {{"postgres.url", "postgresql://flag/other", "--from"},
+                       {"table", "a", "--table"},
+                       {"table.target", "x.y", "--target"}};
   config = load_config(sources);
   REQUIRE(config);
   CHECK(config->postgres.conninfo == "dbname='other' host='flag'");
@@ -220,7 +230,8 @@ TEST_CASE("a target in the environment holds for the table that a flag names") {
 }
 
 TEST_CASE("no secret is ever in a message, and a password file must be private") {
-  for (const char* url : {"postgresql://u:topsecret@h:port/db", "postgresql://u:top%ZZsecret@h/db", "host=x password='topsecret"}) {
+  for (const char* url :
+       {"postgresql://u:topsecret@h:port/db", "postgresql://u:top%ZZsecret@h/db", "host=x password='topsecret"}) {
     const std::string message = error_of(from_file("[postgres]\nurl = \"" + std::string(url) + "\"\n"));
     CHECK_FALSE(contains(message, "secret"));
   }
@@ -245,7 +256,8 @@ TEST_CASE("names of pipelines and topics are safe and never collide") {
   odd.name = std::string(200, 'x');
   CHECK(pipeline_id(config, odd).size() == 64);
   CHECK(contains(error_of(from_file("pipeline = \"../../etc\"\n")), "\"pipeline\""));
-  CHECK(contains(error_of(from_file("[kafka]\ntopic = \"t\"\n[[table]]\nname=\"a\"\n[[table]]\nname=\"b\"\n")), "share the topic \"t\""));
+  CHECK(contains(error_of(from_file("[kafka]\ntopic = \"t\"\n[[table]]\nname=\"a\"\n[[table]]\nname=\"b\"\n")),
+                 "share the topic \"t\""));
 }
 
 TEST_CASE("docs/CONFIGURATION.md has every setting") {

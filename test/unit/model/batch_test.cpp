@@ -10,7 +10,10 @@ using namespace pgch;
 
 std::shared_ptr<const TableSchema> two_columns() {
   return std::make_shared<const TableSchema>(
-      TableSchema{"public", "t", {{"id", Kind::int64, false, true, 0, 0, ""}, {"name", Kind::text, true, false, 0, 0, ""}}, {"id"}});
+      TableSchema{"public",
+                  "t",
+                  {{"id", Kind::int64, false, true, 0, 0, ""}, {"name", Kind::text, true, false, 0, 0, ""}},
+                  {"id"}});
 }
 void add(RowBatch& b, std::int64_t id, const char* name) {
   append_value(b.columns[0], Layout::fixed8, false, std::as_bytes(std::span(&id, 1)));
@@ -69,8 +72,8 @@ TEST_CASE("a half-decoded row is taken back") {
 }
 
 TEST_CASE("keys that differ in where one value ends differ") {
-  auto schema = std::make_shared<const TableSchema>(
-      TableSchema{"", "t", {{"a", Kind::text, false, true, 0, 0, ""}, {"b", Kind::text, false, true, 0, 0, ""}}, {"a", "b"}});
+  auto schema = std::make_shared<const TableSchema>(TableSchema{
+      "", "t", {{"a", Kind::text, false, true, 0, 0, ""}, {"b", Kind::text, false, true, 0, 0, ""}}, {"a", "b"}});
   RowBatch b;
   b.reset(schema);
   for (const auto& [x, y] : {std::pair{"ab", "c"}, std::pair{"a", "bc"}}) {
@@ -88,5 +91,6 @@ TEST_CASE("base64 round trips and refuses what is not base64") {
     CHECK(from_base64(base64(bytes)) == bytes);
     bytes.push_back(static_cast<char>(i * 7));
   }
-  for (const char* bad : {"A", "AA", "AAA", "=AAA", "AA=A", "A A=", "AAAA=", "====", "-_AA"}) CHECK_FALSE(from_base64(bad));
+  for (const char* bad : {"A", "AA", "AAA", "=AAA", "AA=A", "A A=", "AAAA=", "====", "-_AA"})
+    CHECK_FALSE(from_base64(bad));
 }

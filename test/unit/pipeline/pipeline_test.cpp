@@ -16,14 +16,16 @@ using namespace pgch;
 using namespace std::chrono_literals;
 
 std::shared_ptr<const TableSchema> one_column() {
-  static const auto schema = std::make_shared<const TableSchema>(TableSchema{"", "t", {{"id", Kind::int64, false, true, 0, 0, ""}}, {"id"}});
+  static const auto schema =
+      std::make_shared<const TableSchema>(TableSchema{"", "t", {{"id", Kind::int64, false, true, 0, 0, ""}}, {"id"}});
   return schema;
 }
 
 // Counts up to `end` in batches of `size`; remembers what was acknowledged.
 class Counter final : public Extractor {
  public:
-  Counter(std::int64_t end, std::int64_t size, std::vector<std::int64_t>& acknowledged) : end_(end), size_(size), acknowledged_(acknowledged) {}
+  Counter(std::int64_t end, std::int64_t size, std::vector<std::int64_t>& acknowledged)
+      : end_(end), size_(size), acknowledged_(acknowledged) {}
   ExtractorTraits traits() const noexcept override { return {true, "counter"}; }
   Result<void> open(const Context&, std::vector<Intent>) override { return {}; }
   Result<Fetch> fetch(RowBatch& into, const BatchLimits&, Clock::TimePoint) override {
@@ -70,7 +72,8 @@ class ToMemory final : public Loader {
   Result<LoaderTraits> prepare(const TableSchema&) override { return LoaderTraits{true, {}}; }
   Result<std::string> mark() override { return std::string{}; }
   Result<void> load(const RowBatch& batch, const Attempt&) override {
-    while (target_.blocked && !context_->stop.stop_requested()) context_->clock.sleep_until(context_->clock.now() + 1ms, context_->stop);
+    while (target_.blocked && !context_->stop.stop_requested())
+      context_->clock.sleep_until(context_->clock.now() + 1ms, context_->stop);
     if (context_->stop.stop_requested()) return in_doubt(Errc::stopped, "stopped");
     if (target_.answer) {
       if (auto r = target_.answer(target_.loads++); !r) return r;
@@ -167,7 +170,8 @@ TEST_CASE("a stop drains what is under way and acknowledges it, and takes nothin
   REQUIRE(pipeline);
   std::stop_source stop;
   std::jthread stopper([&] {
-    while (run.target.loads == 0 && pipeline->stats().produce.batches < 20) system_clock().sleep_until(system_clock().now() + 1ms, {});
+    while (run.target.loads == 0 && pipeline->stats().produce.batches < 20)
+      system_clock().sleep_until(system_clock().now() + 1ms, {});
     stop.request_stop();
   });
   REQUIRE(pipeline->run(stop.get_token()));
@@ -216,6 +220,21 @@ TEST_CASE("an error that needs a person ends the run with its sentence") {
   CHECK(pipeline->stats().last_error == "No right to insert.");
 }
 
+TEST_CASE("a batch that is too big for the target twice goes in halves") {
+  Run run;
+  run.target.answer = [](std::size_t n) -> Result<void> {
+    if (n >= 2) return {};
+    Error e = in_doubt(Errc::limit, "no memory");
+    e.too_big = true;
+    return e;
+  };
+  auto pipeline = run.make(100, 100);
+  REQUIRE(pipeline);
+  REQUIRE(pipeline->run(std::stop_source().get_token()));
+  CHECK(run.target.rows.size() == 100);
+  CHECK(run.target.loads == 4);
+}
+
 TEST_CASE("tries can be limited") {
   Run run;
   run.options.retries_max = 4;
@@ -239,7 +258,8 @@ TEST_CASE("one bad row goes to the dead letters and the rest of its batch arrive
     Result<void> load(const RowBatch& batch, const Attempt&) override {
       std::vector<std::int64_t> rows(batch.rows);
       std::memcpy(rows.data(), batch.columns[0].data.data(), batch.rows * 8);
-      if (std::find(rows.begin(), rows.end(), 13) != rows.end()) return Error{Errc::data, Recovery::dead_letter, false, "13 is not wanted", "6"};
+      if (std::find(rows.begin(), rows.end(), 13) != rows.end())
+        return Error{Errc::data, Recovery::dead_letter, false, "13 is not wanted", "6"};
       t_.rows.insert(t_.rows.end(), rows.begin(), rows.end());
       return {};
     }

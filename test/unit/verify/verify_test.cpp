@@ -19,7 +19,9 @@ GenerateOptions rows_of(std::uint64_t rows, std::uint64_t seed) {
 class Source final : public PostgresSession {
  public:
   explicit Source(std::string unsent) : unsent_(std::move(unsent)) {}
-  Result<std::vector<Row>> query(const std::string&, const std::vector<std::optional<std::string>>&) override { return std::vector<Row>{Row{unsent_}}; }
+  Result<std::vector<Row>> query(const std::string&, const std::vector<std::optional<std::string>>&) override {
+    return std::vector<Row>{Row{unsent_}};
+  }
   Result<SourceTable> describe(std::string_view, const ColumnSelection&) override {
     SourceTable table;
     table.schema = generated_schema({});
@@ -36,11 +38,15 @@ class Target final : public ClickHouse {
   Target(std::uint64_t rows, std::uint64_t seed, bool there = true) : rows_(rows), seed_(seed), there_(there) {}
   Result<std::string> version() override { return std::string("26.7"); }
   Result<std::string> query(const std::string&, std::string_view) override { return std::to_string(rows_) + "\n"; }
-  Result<void> stream(const std::string&, std::string_view, const std::function<Result<void>(std::string_view)>&) override { return {}; }
+  Result<void> stream(const std::string&, std::string_view,
+                      const std::function<Result<void>(std::string_view)>&) override {
+    return {};
+  }
   Result<std::optional<TableSchema>> describe(const TargetOptions&) override {
     return there_ ? std::optional<TableSchema>(generated_schema({})) : std::nullopt;
   }
-  Result<void> read(const TargetOptions&, const TableSchema&, bool, const std::function<Result<void>(const RowBatch&)>& sink) override {
+  Result<void> read(const TargetOptions&, const TableSchema&, bool,
+                    const std::function<Result<void>(const RowBatch&)>& sink) override {
     auto generator = make_generator(rows_of(rows_, seed_));
     REQUIRE(generator);
     const Context context{null_logger(), system_clock(), {}};
@@ -92,13 +98,16 @@ TEST_CASE("other values in as many rows are found") {
   const VerifyReport report = compare(1000, Target(1000, 2), "0");
   CHECK_FALSE(report.equal());
   REQUIRE(report.messages().size() == 1);
-  CHECK(report.messages()[0] == "The rows differ: PostgreSQL table user_logins and ClickHouse table user_logins have as many rows, but not the same values.");
+  CHECK(report.messages()[0] ==
+        "The rows differ: PostgreSQL table user_logins and ClickHouse table user_logins have as many rows, but not the "
+        "same values.");
 }
 
 TEST_CASE("both of S0's messages can be told at once") {
   const VerifyReport report = compare(12, Target(10, 1), "2");
   REQUIRE(report.messages().size() == 2);
-  CHECK(report.messages()[0] == "The row counts differ: PostgreSQL table user_logins has 12 rows, ClickHouse table user_logins has 10.");
+  CHECK(report.messages()[0] ==
+        "The row counts differ: PostgreSQL table user_logins has 12 rows, ClickHouse table user_logins has 10.");
   CHECK(report.messages()[1] == "Table user_logins in PostgreSQL has 2 rows that still have to be moved.");
 }
 
