@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pgch/error.h"
+#include "pgch/export.h"
 #include "pgch/schema.h"
 
 namespace pgch {
@@ -65,7 +66,7 @@ struct Rejected {
   std::string payload;  ///< raw bytes of the row or message
 };
 
-struct RowBatch {
+struct PGCH_EXPORT RowBatch {
   std::shared_ptr<const TableSchema> schema;
   std::vector<Column> columns;          ///< one for each of schema->columns, all of `rows` rows
   std::vector<RowOp> ops;               ///< empty: all inserts
@@ -96,22 +97,22 @@ struct BatchLimits {
 };
 
 /// Appends a NULL (the column must be nullable) or a value of exactly the layout's width.
-void append_null(Column& column, Layout layout);
-void append_value(Column& column, Layout layout, bool nullable, std::span<const std::byte> value);
+PGCH_EXPORT void append_null(Column& column, Layout layout);
+PGCH_EXPORT void append_value(Column& column, Layout layout, bool nullable, std::span<const std::byte> value);
 /// Removes the last `n` rows' cells from a column that has `rows` rows: to take back a half-decoded row.
-void truncate_column(Column& column, Layout layout, std::size_t rows);
+PGCH_EXPORT void truncate_column(Column& column, Layout layout, std::size_t rows);
 /// A new batch of the given rows (in the given order), with ordinals kept, so that it is still known which rows they
 /// were.
-RowBatch select_rows(const RowBatch& batch, std::span<const std::uint32_t> rows);
+PGCH_EXPORT RowBatch select_rows(const RowBatch& batch, std::span<const std::uint32_t> rows);
 /// Hash of schema, values, ops and versions, row by row in order; the same rows give the same hash on every machine.
-std::uint64_t content_hash(const RowBatch& batch);
+PGCH_EXPORT std::uint64_t content_hash(const RowBatch& batch);
 /// 128-bit hash of one row's values over `columns` (indexes); NULL differs from every value.
 struct RowHash {
   std::uint64_t low = 0, high = 0;
   bool operator==(const RowHash&) const = default;
 };
-RowHash hash_row(const RowBatch& batch, std::size_t row, std::span<const std::size_t> columns);
+PGCH_EXPORT RowHash hash_row(const RowBatch& batch, std::size_t row, std::span<const std::size_t> columns);
 /// The row's key as bytes: each key column length-prefixed, in key order. Equal keys have equal bytes.
-std::string key_bytes(const RowBatch& batch, std::size_t row, std::span<const std::size_t> key_columns);
+PGCH_EXPORT std::string key_bytes(const RowBatch& batch, std::size_t row, std::span<const std::size_t> key_columns);
 
 }  // namespace pgch

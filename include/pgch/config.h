@@ -11,6 +11,7 @@
 #include "pgch/checkpoint/file.h"
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 #include "pgch/extract/flag.h"
 #include "pgch/extract/scan.h"
 #include "pgch/load/clickhouse.h"
@@ -63,7 +64,7 @@ struct ConfigSources {
 
 /// Reads the files, merges, validates. Errc::config with a sentence that names where and which setting; a misspelt
 /// setting is an error that names the nearest right one. No value of a secret is ever in a message. Any thread.
-Result<Config> load_config(const ConfigSources& sources);
+PGCH_EXPORT Result<Config> load_config(const ConfigSources& sources);
 
 /// One setting, for documentation and completion.
 struct SettingInfo {
@@ -73,23 +74,24 @@ struct SettingInfo {
   std::string environment;  ///< names of environment variables, separated by spaces
   std::string meaning;
 };
-std::vector<SettingInfo> config_settings();
+PGCH_EXPORT std::vector<SettingInfo> config_settings();
 /// The nearest of `known` to `word`, or empty if none is near.
-std::string nearest_name(std::string_view word, const std::vector<std::string>& known);
+PGCH_EXPORT std::string nearest_name(std::string_view word, const std::vector<std::string>& known);
 
 /// The options of each stage of one table's pipeline.
-std::string pipeline_id(const Config& config, const TableConfig& table);  ///< "<pipeline>.<table>", made safe
-PipelineOptions run_of(const Config& config, const TableConfig& table);
-FileJournalOptions journal_of(const Config& config, const TableConfig& table);
-FlagOptions flag_of(const Config& config, const TableConfig& table);
-ScanOptions scan_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT std::string pipeline_id(const Config& config,
+                                    const TableConfig& table);  ///< "<pipeline>.<table>", made safe
+PGCH_EXPORT PipelineOptions run_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT FileJournalOptions journal_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT FlagOptions flag_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT ScanOptions scan_of(const Config& config, const TableConfig& table);
 /// With the database that the table's target names, else the configured one.
-ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table);
 /// target.table is the bare name, to be used with clickhouse_of().
-TargetOptions target_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT TargetOptions target_of(const Config& config, const TableConfig& table);
 /// As the user wrote it, for messages: "table" or "database.table".
-std::string target_name(const TableConfig& table);
+PGCH_EXPORT std::string target_name(const TableConfig& table);
 /// Without `schema`: the caller knows where it comes from.
-KafkaOptions kafka_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT KafkaOptions kafka_of(const Config& config, const TableConfig& table);
 
 }  // namespace pgch

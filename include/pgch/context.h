@@ -8,19 +8,21 @@
 #include <string>
 #include <string_view>
 
+#include "pgch/export.h"
+
 namespace pgch {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 /// Called from any thread. Messages name tables, counts and positions; never cells, passwords or connection strings.
-class Logger {
+class PGCH_EXPORT Logger {
  public:
   virtual ~Logger() = default;
   virtual void write(LogLevel level, std::string_view message) = 0;
 };
 
 /// Monotonic time and interruptible waiting. Any thread.
-class Clock {
+class PGCH_EXPORT Clock {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
   virtual ~Clock() = default;
@@ -32,9 +34,9 @@ class Clock {
 };
 
 /// The real clock; lives as long as the process.
-Clock& system_clock();
+PGCH_EXPORT Clock& system_clock();
 /// Drops everything; for callers that do not care.
-Logger& null_logger();
+PGCH_EXPORT Logger& null_logger();
 
 /// Borrowed by a stage between open() and close(); the lender keeps it alive for longer.
 struct Context {
@@ -44,7 +46,7 @@ struct Context {
 };
 
 /// A password or token. It has no operator<< and no formatter, so it cannot be logged by accident.
-class Secret {
+class PGCH_EXPORT Secret {
  public:
   Secret() = default;
   explicit Secret(std::string value) : value_(std::move(value)) {}

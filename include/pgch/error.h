@@ -9,6 +9,8 @@
 #include <utility>
 #include <variant>
 
+#include "pgch/export.h"
+
 namespace pgch {
 
 /// What went wrong, coarsely: enough to choose an exit status and a metric's label.
@@ -51,7 +53,7 @@ struct Error {
   bool too_big = false;
 };
 
-std::string_view name_of(Errc code) noexcept;
+PGCH_EXPORT std::string_view name_of(Errc code) noexcept;
 
 /// Convenience makers, for the common shapes.
 inline Error halt(Errc code, std::string message, std::string native = {}) {

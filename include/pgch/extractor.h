@@ -8,6 +8,7 @@
 #include "pgch/batch.h"
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 
 namespace pgch {
 
@@ -35,7 +36,7 @@ struct Acknowledged {
 
 /// Reads one or more ordered streams. One thread calls: open, (fetch | acknowledge | abandon)*, close.
 /// Nothing blocks past a deadline or the context's stop.
-class Extractor {
+class PGCH_EXPORT Extractor {
  public:
   virtual ~Extractor() = default;
   virtual ExtractorTraits traits() const noexcept = 0;

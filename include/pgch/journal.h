@@ -9,11 +9,12 @@
 #include "pgch/batch.h"
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 
 namespace pgch {
 
 /// Any thread may call any member after open().
-class Journal {
+class PGCH_EXPORT Journal {
  public:
   virtual ~Journal() = default;
   /// Takes the journal for this process alone. Errc::conflict if another process has it; Errc::corrupt if it cannot be
@@ -34,7 +35,7 @@ class Journal {
 };
 
 /// Dead letters: rows and messages that can never be delivered as they are. Any thread.
-class DeadLetters {
+class PGCH_EXPORT DeadLetters {
  public:
   virtual ~DeadLetters() = default;
   virtual Result<void> open(const Context& context) = 0;

@@ -10,6 +10,7 @@
 #include "pgch/batch.h"
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 
 namespace pgch {
 
@@ -29,7 +30,7 @@ struct Attempt {
   std::uint64_t number = 0;      ///< unique and rising within the stream and generation
 };
 /// "pipeline:stream:generation:sequence:number": query id and insert_deduplication_token.
-std::string token_of(const Attempt& attempt);
+PGCH_EXPORT std::string token_of(const Attempt& attempt);
 
 /// What look() found: the rows (indexes into the batch that was asked about) that are NOT at the target.
 struct Landed {
@@ -37,7 +38,7 @@ struct Landed {
 };
 
 /// One object, one connection, one thread; the pipeline makes as many as it wants.
-class Loader {
+class PGCH_EXPORT Loader {
  public:
   virtual ~Loader() = default;
   /// Connects and finds out what the server itself can do.

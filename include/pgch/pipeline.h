@@ -11,6 +11,7 @@
 #include "pgch/batch.h"
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 #include "pgch/extractor.h"
 #include "pgch/journal.h"
 #include "pgch/loader.h"
@@ -53,7 +54,7 @@ struct PipelineStats {
   std::string last_error;
 };
 
-class Pipeline {
+class PGCH_EXPORT Pipeline {
  public:
   /// Refuses a combination that can't keep its promise, and says why. `log` and `clock` outlive the pipeline.
   static Result<Pipeline> create(Stages stages, PipelineOptions options, Logger& log, Clock& clock);

@@ -12,6 +12,7 @@
 
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 #include "pgch/schema.h"
 
 namespace pgch {
@@ -45,7 +46,7 @@ struct SourceTable {
 
 /// One connection, for administrative statements and small answers. One thread at a time. Values go in as parameters
 /// only.
-class PostgresSession {
+class PGCH_EXPORT PostgresSession {
  public:
   virtual ~PostgresSession() = default;
   using Row = std::vector<std::optional<std::string>>;
@@ -54,11 +55,12 @@ class PostgresSession {
                                          const std::vector<std::optional<std::string>>& parameters = {}) = 0;
   virtual Result<SourceTable> describe(std::string_view table, const ColumnSelection& selection) = 0;
 };
-Result<std::unique_ptr<PostgresSession>> open_postgres(const PostgresOptions& options, const Context& context);
+PGCH_EXPORT Result<std::unique_ptr<PostgresSession>> open_postgres(const PostgresOptions& options,
+                                                                   const Context& context);
 
 /// "name" quoted for SQL at PostgreSQL; refuses NUL, invalid UTF-8, empty and more than 63 bytes.
-Result<std::string> quote_postgres(std::string_view identifier);
+PGCH_EXPORT Result<std::string> quote_postgres(std::string_view identifier);
 /// "table", "schema.table" or "\"odd name\".\"t\"" → quoted, schema-qualified if a schema was given.
-Result<std::string> quote_postgres_table(std::string_view table);
+PGCH_EXPORT Result<std::string> quote_postgres_table(std::string_view table);
 
 }  // namespace pgch

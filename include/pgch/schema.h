@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pgch/export.h"
+
 namespace pgch {
 
 /// What a value means. The layout in memory is ClickHouse's Native layout of the type named on the right.
@@ -58,17 +60,17 @@ struct TableSchema {
   bool operator==(const TableSchema&) const = default;
 };
 
-Layout layout_of(const ColumnSpec& column) noexcept;
+PGCH_EXPORT Layout layout_of(const ColumnSpec& column) noexcept;
 /// Bytes of one value; 0 for varlen.
-std::size_t width_of(Layout layout) noexcept;
+PGCH_EXPORT std::size_t width_of(Layout layout) noexcept;
 /// "schema.table", for messages.
-std::string display_name(const TableSchema& schema);
+PGCH_EXPORT std::string display_name(const TableSchema& schema);
 /// Equal schemas have equal fingerprints, on every machine and in every version of pgch with the same wire version.
-std::uint64_t fingerprint_of(const TableSchema& schema);
+PGCH_EXPORT std::uint64_t fingerprint_of(const TableSchema& schema);
 /// Index of the column, or npos.
 inline constexpr std::size_t npos = static_cast<std::size_t>(-1);
-std::size_t column_index(const TableSchema& schema, std::string_view name) noexcept;
+PGCH_EXPORT std::size_t column_index(const TableSchema& schema, std::string_view name) noexcept;
 /// Indexes of the key's columns in the key's order; empty if the table has no key.
-std::vector<std::size_t> key_indexes(const TableSchema& schema);
+PGCH_EXPORT std::vector<std::size_t> key_indexes(const TableSchema& schema);
 
 }  // namespace pgch

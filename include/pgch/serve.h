@@ -9,6 +9,7 @@
 
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 
 namespace pgch {
 
@@ -22,7 +23,7 @@ struct ServeOptions {
   std::size_t body_bytes_max = 4ull << 30;
 };
 
-class Server {
+class PGCH_EXPORT Server {
  public:
   virtual ~Server() = default;
   virtual std::uint16_t port() const noexcept = 0;
@@ -30,6 +31,6 @@ class Server {
   virtual Result<void> run() = 0;
 };
 /// Opens the engine and binds the port.
-Result<std::unique_ptr<Server>> make_server(ServeOptions options, const Context& context);
+PGCH_EXPORT Result<std::unique_ptr<Server>> make_server(ServeOptions options, const Context& context);
 
 }  // namespace pgch

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "pgch/error.h"
+#include "pgch/export.h"
 #include "pgch/extractor.h"
 #include "pgch/journal.h"
 #include "pgch/loader.h"
@@ -18,7 +19,7 @@ struct Receiver {
   std::shared_ptr<DeadLetters> dead_letters;
 };
 
-class Transport {
+class PGCH_EXPORT Transport {
  public:
   virtual ~Transport() = default;
   virtual Result<std::unique_ptr<Loader>> make_sender() = 0;

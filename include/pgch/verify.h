@@ -10,6 +10,7 @@
 
 #include "pgch/context.h"
 #include "pgch/error.h"
+#include "pgch/export.h"
 #include "pgch/extractor.h"
 #include "pgch/load/clickhouse.h"
 #include "pgch/postgres.h"
@@ -49,7 +50,7 @@ struct VerifyReport {
 
 /// Streams both sides, in bounded memory. `scan` (make_scan) is not opened yet; it is opened and closed here. Blocks;
 /// ends with Errc::stopped at the context's stop. Each of the three is used by one thread at a time.
-Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse& target, const VerifyOptions& options,
-                            const Context& context);
+PGCH_EXPORT Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse& target,
+                                        const VerifyOptions& options, const Context& context);
 
 }  // namespace pgch

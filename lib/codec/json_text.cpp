@@ -88,7 +88,7 @@ char* put_utf8(char* out, std::uint32_t c) noexcept {
   return out;
 }
 
-// \uXXXX, and its second half if it is the first of a pair; `p` is at the backslash. Shorter out than in.
+// \uhhhh, and its second half if it is the first of a pair; `p` is at the backslash. Shorter out than in.
 bool take_unicode(const char*& p, char*& out) noexcept {
   const int first = code_unit(p + 2);
   if (first < 0 || (first >= 0xDC00 && first <= 0xDFFF)) return false;

@@ -20,22 +20,40 @@ Flow::Flow(FlowParts parts, const PipelineOptions& options, Logger& log, Clock& 
   lanes_.resize(parts_.loaders.size());
 }
 
-Result<void> Flow::open() {
-  PGCH_TRY(parts_.journal->open(context_));
-  if (parts_.dead_letters != nullptr) PGCH_TRY(parts_.dead_letters->open(context_));
+Result<void> Flow::open(const std::stop_token& stop) {
+  PGCH_TRY(open_patiently(stop, [&] { return parts_.journal->open(context_); }));
+  if (parts_.dead_letters != nullptr) {
+    PGCH_TRY(open_patiently(stop, [&] { return parts_.dead_letters->open(context_); }));
+  }
   const bool exact_replay = parts_.extractor->traits().exact_replay;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    PGCH_TRY(parts_.loaders[i]->open(context_));
+    PGCH_TRY(open_patiently(stop, [&] { return parts_.loaders[i]->open(context_); }));
     lanes_[i].settler = std::make_unique<Settler>(options_, *parts_.loaders[i], *parts_.journal, parts_.dead_letters,
                                                   counters_, context_, exact_replay);
   }
-  PGCH_ASSIGN(auto pending, parts_.journal->pending());
-  if (!pending.empty())
+  PGCH_ASSIGN(const auto pending, parts_.journal->pending());
+  if (!pending.empty()) {
     log_.write(LogLevel::info,
                fmt::format("{}: {} batches were under way when an earlier process ended; settling them first", name_,
                            pending.size()));
+  }
   for (const Intent& intent : pending) intended_[{intent.stream, intent.position.bytes}] = intent;
-  return parts_.extractor->open(context_, std::move(pending));
+  return open_patiently(stop, [&] { return parts_.extractor->open(context_, pending); });
+}
+
+Result<void> Flow::open_patiently(const std::stop_token& stop, const std::function<Result<void>()>& open) {
+  for (std::uint32_t failures = 1;; ++failures) {
+    auto opened = open();
+    if (opened || options_.once || opened.error().recovery != Recovery::retry) return opened;
+    if (options_.retries_max != 0 && failures > options_.retries_max) return opened;
+    const auto pause = std::min(options_.backoff_min * (1U << std::min(failures - 1, 16U)), options_.backoff_max);
+    log_.write(LogLevel::warning, fmt::format("{}: cannot start yet, trying again in {} ms: {}", name_, pause.count(),
+                                              opened.error().message));
+    clock_.sleep_until(clock_.now() + pause, stop);
+    if (stop.stop_requested()) {
+      return Error{Errc::stopped, Recovery::halt, false, "Stopped while waiting for the servers.", {}};
+    }
+  }
 }
 
 Result<Flow::Step> Flow::extract_step(bool draining) {
@@ -147,11 +165,13 @@ void Flow::close() {
 }
 
 Result<void> Flow::run(std::stop_token stop) {
-  if (auto opened = open(); !opened) {
+  if (auto opened = open(stop); !opened) {
+    const bool stopped = opened.error().code == Errc::stopped;
     hard_stop_.request_stop();
     parts_.extractor->close();
     parts_.journal->close();
     for (Loader* loader : parts_.loaders) loader->close();
+    if (stopped) return {};
     return opened;
   }
   std::vector<std::thread> threads;

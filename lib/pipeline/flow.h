@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,7 +34,8 @@ class Flow {
   Flow& operator=(const Flow&) = delete;
 
   // Opens journal, dead letters, loaders and extractor, in this order: nothing is read before the memory is ours.
-  Result<void> open();
+  // A service (not `once`) waits for servers that are not there yet; `stop` ends the wait.
+  Result<void> open(const std::stop_token& stop = {});
   enum class Step : std::uint8_t { progressed, waiting, finished };
   // Extractor's thread: passes acknowledgements on, then fetches at most one batch. `draining`: fetches nothing more.
   Result<Step> extract_step(bool draining);
@@ -58,6 +60,7 @@ class Flow {
   };
   using PlaceKey = std::pair<std::string, std::string>;  // stream, position
 
+  Result<void> open_patiently(const std::stop_token& stop, const std::function<Result<void>()>& open);
   Result<void> pass_acknowledgements();
   Result<void> extract_loop(const std::stop_token& stop);
   void settle_loop(std::size_t loader);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "pgch/export.h"
 #include "pgch/journal.h"
 
 namespace pgch {
@@ -15,10 +16,10 @@ struct FileJournalOptions {
   std::size_t bytes_max = 64u << 20;       ///< a larger journal is written anew with what is still open
 };
 /// Append-only, crc32c, fsync, locked against a second process.
-Result<std::shared_ptr<Journal>> make_file_journal(FileJournalOptions options);
+PGCH_EXPORT Result<std::shared_ptr<Journal>> make_file_journal(FileJournalOptions options);
 /// Forgets everything when the process ends: for at-least-once, and for tests.
-std::shared_ptr<Journal> make_memory_journal();
+PGCH_EXPORT std::shared_ptr<Journal> make_memory_journal();
 /// One JSON line a dead letter: stream, reason, origin, key and payload (base64); 0600, fsynced.
-Result<std::shared_ptr<DeadLetters>> make_file_dead_letters(FileJournalOptions options);
+PGCH_EXPORT Result<std::shared_ptr<DeadLetters>> make_file_dead_letters(FileJournalOptions options);
 
 }  // namespace pgch

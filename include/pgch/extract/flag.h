@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "pgch/export.h"
 #include "pgch/extractor.h"
 #include "pgch/postgres.h"
 
@@ -32,6 +33,6 @@ struct FlagOptions {
 /// Batches' versions rise for each row: (timeline - 1) in the upper 12 bits, below it the WAL's flush position, read
 /// after the rows were locked. Rows whose values no column can hold come in RowBatch::rejected, and are marked with
 /// their batch.
-Result<std::unique_ptr<Extractor>> make_flag(FlagOptions options);
+PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_flag(FlagOptions options);
 
 }  // namespace pgch

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "pgch/export.h"
 #include "pgch/extractor.h"
 
 namespace pgch {
@@ -18,7 +19,7 @@ struct GenerateOptions {
   std::uint32_t payload_bytes = 80;  ///< length of the JSON payload, at least 16
 };
 /// Columns: id int8 (key), user_id int8, username text, event_type text, event_time timestamptz, payload json.
-Result<std::unique_ptr<Extractor>> make_generator(GenerateOptions options);
-TableSchema generated_schema(const GenerateOptions& options);
+PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_generator(GenerateOptions options);
+PGCH_EXPORT TableSchema generated_schema(const GenerateOptions& options);
 
 }  // namespace pgch

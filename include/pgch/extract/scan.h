@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "pgch/export.h"
 #include "pgch/extractor.h"
 #include "pgch/postgres.h"
 
@@ -16,6 +17,6 @@ struct ScanOptions {
 };
 /// Views may be scanned too. The snapshot lives as long as the connection: if that is lost the scan fails
 /// (Recovery::halt), since what was read and what would be read need not fit together.
-Result<std::unique_ptr<Extractor>> make_scan(ScanOptions options);
+PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_scan(ScanOptions options);
 
 }  // namespace pgch

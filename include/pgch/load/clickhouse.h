@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "pgch/export.h"
 #include "pgch/loader.h"
 
 namespace pgch {
@@ -44,7 +45,7 @@ struct TargetOptions {
 };
 
 /// A session for queries. One thread at a time.
-class ClickHouse {
+class PGCH_EXPORT ClickHouse {
  public:
   virtual ~ClickHouse() = default;
   virtual Result<std::string> version() = 0;
@@ -60,12 +61,13 @@ class ClickHouse {
   virtual Result<void> read(const TargetOptions& target, const TableSchema& schema, bool current,
                             const std::function<Result<void>(const RowBatch&)>& sink) = 0;
 };
-Result<std::unique_ptr<ClickHouse>> open_clickhouse(const ClickHouseOptions& options, const Context& context);
-Result<std::unique_ptr<Loader>> make_clickhouse(ClickHouseOptions options, TargetOptions target);
+PGCH_EXPORT Result<std::unique_ptr<ClickHouse>> open_clickhouse(const ClickHouseOptions& options,
+                                                                const Context& context);
+PGCH_EXPORT Result<std::unique_ptr<Loader>> make_clickhouse(ClickHouseOptions options, TargetOptions target);
 /// The CREATE TABLE (and VIEW) that prepare() would send to a server of this version; does not connect.
-Result<std::string> clickhouse_ddl(const ClickHouseOptions& options, const TargetOptions& target,
-                                   const TableSchema& schema, std::string_view server_version);
+PGCH_EXPORT Result<std::string> clickhouse_ddl(const ClickHouseOptions& options, const TargetOptions& target,
+                                               const TableSchema& schema, std::string_view server_version);
 /// `name` quoted for SQL at ClickHouse: backticks, with backslash and backtick escaped.
-std::string quote_clickhouse(std::string_view identifier);
+PGCH_EXPORT std::string quote_clickhouse(std::string_view identifier);
 
 }  // namespace pgch

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "pgch/export.h"
 #include "pgch/loader.h"
 #include "pgch/postgres.h"
 
@@ -19,6 +20,6 @@ struct PostgresTargetOptions {
 /// Each batch is one transaction. look() goes by the key, which the target's primary key must be; without it
 /// LoaderTraits says that exactly-once can't be promised. A value that the target's type refuses is Errc::data with
 /// Recovery::dead_letter.
-Result<std::unique_ptr<Loader>> make_postgres_loader(PostgresTargetOptions options);
+PGCH_EXPORT Result<std::unique_ptr<Loader>> make_postgres_loader(PostgresTargetOptions options);
 
 }  // namespace pgch

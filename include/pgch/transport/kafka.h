@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "pgch/export.h"
 #include "pgch/schema.h"
 #include "pgch/transport.h"
 
@@ -38,15 +39,15 @@ struct KafkaOptions {
   /// Consumer: what the messages are turned into; asked once, at open.
   std::function<Result<TableSchema>()> schema;
 };
-Result<std::unique_ptr<Transport>> make_kafka(KafkaOptions options);
+PGCH_EXPORT Result<std::unique_ptr<Transport>> make_kafka(KafkaOptions options);
 
 /// For check, status, setup and teardown.
 struct PartitionInfo {
   std::int32_t id = 0;
   std::int64_t low = 0, high = 0, committed = -1;
 };
-Result<std::vector<PartitionInfo>> describe_topic(const KafkaOptions& options, const Context& context);
-Result<void> create_topic(const KafkaOptions& options, const Context& context);
-Result<void> delete_topic(const KafkaOptions& options, const Context& context);
+PGCH_EXPORT Result<std::vector<PartitionInfo>> describe_topic(const KafkaOptions& options, const Context& context);
+PGCH_EXPORT Result<void> create_topic(const KafkaOptions& options, const Context& context);
+PGCH_EXPORT Result<void> delete_topic(const KafkaOptions& options, const Context& context);
 
 }  // namespace pgch

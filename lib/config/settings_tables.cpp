@@ -1,0 +1,233 @@
+// The settings of [[table]].
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "config/appliers.h"
+
+namespace pgch::config {
+
+namespace {
+
+template <class Place>
+std::function<Result<void>(TableConfig&, const Given&)> table_text(const char* name, Place place) {
+  return [=](TableConfig& table, const Given& given) -> Result<void> {
+    PGCH_ASSIGN(place(table), as_text(given, name));
+    return {};
+  };
+}
+template <class Place>
+std::function<Result<void>(TableConfig&, const Given&)> table_flag(const char* name, Place place) {
+  return [=](TableConfig& table, const Given& given) -> Result<void> {
+    PGCH_ASSIGN(place(table), as_bool(given, name));
+    return {};
+  };
+}
+template <class Place>
+std::function<Result<void>(TableConfig&, const Given&)> table_list(const char* name, Place place) {
+  return [=](TableConfig& table, const Given& given) -> Result<void> {
+    PGCH_ASSIGN(place(table), as_list(given, name));
+    return {};
+  };
+}
+
+}  // namespace
+
+std::vector<Setting> table_settings() {
+  using T = TableConfig&;
+  return {
+      {"table.name",
+       "text",
+       "",
+       "PGCH_TABLE PG_TABLE",
+       "The table at PostgreSQL, \"table\" or \"schema.table\". Required.",
+       {},
+       table_text(
+           "table.name", [](T t) -> auto& { return t.name; })},
+      {"table.method",
+       "flag",
+       "flag",
+       "",
+       "How new rows are found: by a boolean column.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag"}));
+         return {};
+       }},
+      {"table.flag_column",
+       "text",
+       "sent_to_kafka",
+       "",
+       "The column that says whether a row was sent; NULL counts as not sent.",
+       {},
+       table_text(
+           "table.flag_column", [](T t) -> auto& { return t.flag_column; })},
+      {"table.share",
+       "text",
+       "1/1",
+       "",
+       "Several producers of one table: each takes its share, \"1/2\" and \"2/2\", on any machine; without it a table "
+       "has one.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(const std::string value, as_text(given, "table.share"));
+         const auto slash = value.find('/');
+         const auto number = [&value](std::size_t from, std::size_t to) -> std::uint32_t {
+           std::uint32_t n = 0;
+           const auto end = std::from_chars(value.data() + from, value.data() + to, n);
+           return end.ec == std::errc() && end.ptr == value.data() + to ? n : 0;
+         };
+         t.share = slash == std::string::npos ? 0 : number(0, slash);
+         t.shares = slash == std::string::npos ? 0 : number(slash + 1, value.size());
+         if (t.share < 1 || t.share > t.shares || t.shares > 1000) {
+           return halt(Errc::config,
+                       "The setting table.share is \"" + value + "\": it must be like \"1/2\", the first of two.");
+         }
+         return {};
+       }},
+      {"table.lanes",
+       "integer",
+       "2",
+       "",
+       "Connections that take turns at reading and marking, 1 to 8.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(const std::uint64_t value, as_integer(given, "table.lanes", 1, 8));
+         t.lanes = static_cast<std::uint32_t>(value);
+         return {};
+       }},
+      {"table.columns",
+       "list",
+       "all",
+       "",
+       "Only these columns.",
+       {},
+       table_list(
+           "table.columns", [](T t) -> auto& { return t.columns.include; })},
+      {"table.exclude",
+       "list",
+       "",
+       "",
+       "All columns but these; the flag column is never moved.",
+       {},
+       table_list(
+           "table.exclude", [](T t) -> auto& { return t.columns.exclude; })},
+      {"table.rename",
+       "map",
+       "",
+       "",
+       "Names at the target: rename = { login = \"user_name\" }.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(t.columns.rename, as_map(given, "table.rename"));
+         return {};
+       }},
+      {"table.key",
+       "list",
+       "the primary key",
+       "",
+       "Columns of the key; else the primary key, else a unique index.",
+       {},
+       table_list(
+           "table.key", [](T t) -> auto& { return t.columns.key; })},
+      {"table.topic",
+       "text",
+       "",
+       "",
+       "This table's topic at Kafka, over kafka.topic.",
+       {},
+       table_text(
+           "table.topic", [](T t) -> auto& { return t.topic; })},
+      {"table.types",
+       "list",
+       "",
+       "",
+       "Columns as [\"id Int64\", \"name Nullable(String)\"]: for a consumer that can ask neither PostgreSQL nor an "
+       "existing target.",
+       {},
+       table_list(
+           "table.types", [](T t) -> auto& { return t.types; })},
+      {"table.target",
+       "text",
+       "the table's name",
+       "CH_TABLE",
+       "Table at ClickHouse, \"table\" or \"database.table\".",
+       {},
+       table_text(
+           "table.target", [](T t) -> auto& { return t.target.table; })},
+      {"table.create",
+       "true/false",
+       "true",
+       "",
+       "Make a missing target table.",
+       {},
+       table_flag(
+           "table.create", [](T t) -> auto& { return t.target.create; })},
+      {"table.ingested_at",
+       "true/false",
+       "false",
+       "",
+       "Add _ingested_at DateTime64(3) DEFAULT now64(3) to a table that pgch makes.",
+       {},
+       table_flag(
+           "table.ingested_at", [](T t) -> auto& { return t.target.ingested_at; })},
+      {"table.current_view",
+       "true/false",
+       "true",
+       "",
+       "Make the view <table>_current (latest versions, not deleted) beside a table that pgch makes.",
+       {},
+       table_flag(
+           "table.current_view", [](T t) -> auto& { return t.target.current_view; })},
+      {"table.fsync",
+       "true/false",
+       "true",
+       "",
+       "A table that pgch makes survives a power cut (fsync_after_insert).",
+       {},
+       table_flag(
+           "table.fsync", [](T t) -> auto& { return t.target.fsync; })},
+      {"table.engine",
+       "text",
+       "by key",
+       "",
+       "Engine of a table that pgch makes; with a key ReplacingMergeTree(_version, _deleted), else MergeTree.",
+       {},
+       table_text(
+           "table.engine", [](T t) -> auto& { return t.target.engine; })},
+      {"table.order_by",
+       "text",
+       "the key",
+       "",
+       "ORDER BY of a table that pgch makes, as SQL; must contain the key.",
+       {},
+       table_text(
+           "table.order_by", [](T t) -> auto& { return t.target.order_by; })},
+      {"table.partition_by",
+       "text",
+       "",
+       "",
+       "PARTITION BY of a table that pgch makes, as SQL.",
+       {},
+       table_text(
+           "table.partition_by", [](T t) -> auto& { return t.target.partition_by; })},
+      {"table.ttl",
+       "text",
+       "",
+       "",
+       "TTL of a table that pgch makes, as SQL.",
+       {},
+       table_text(
+           "table.ttl", [](T t) -> auto& { return t.target.ttl; })},
+      {"table.on_cluster",
+       "text",
+       "",
+       "",
+       "Cluster on which the table is made (ON CLUSTER).",
+       {},
+       table_text(
+           "table.on_cluster", [](T t) -> auto& { return t.target.on_cluster; })},
+  };
+}
+
+}  // namespace pgch::config
