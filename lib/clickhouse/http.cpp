@@ -322,6 +322,12 @@ Result<std::unique_ptr<Http>> make_http(const ClickHouseOptions& options, const 
   if (options.insecure)
     context.log.write(LogLevel::warning,
                       "ClickHouse at " + address.shown + ": certificates are NOT verified (insecure)");
+  const bool in_the_clear = address.base.rfind("http://", 0) == 0 && !address.loopback && !options.password.empty();
+  if (in_the_clear && !options.insecure) {
+    context.log.write(LogLevel::warning, "ClickHouse at " + address.shown +
+                                             ": the password goes over the network without TLS; use https://, or say "
+                                             "insecure = true if that is meant");
+  }
   auto http = std::make_unique<CurlHttp>(options, std::move(address), context);
   PGCH_TRY(http->open());
   return std::unique_ptr<Http>(std::move(http));

@@ -280,7 +280,7 @@ std::vector<Setting> clickhouse_settings() {
        "true/false",
        "false",
        "",
-       "Don't verify the server's certificate, and send a password without TLS.",
+       "Don't verify the server's certificate; don't warn of a password sent without TLS.",
        flag(
            "clickhouse.insecure", [](D d) -> auto& { return d.config.clickhouse.insecure; }),
        {}},

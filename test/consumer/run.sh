@@ -16,7 +16,7 @@ say "pkg-config"
 pc=$(find "$scratch/prefix" -name pgch.pc)
 # shellcheck disable=SC2046
 c++ -std=c++20 "$root/examples/custom_loader/main.cpp" -o "$scratch/by_pkg_config" \
-  $(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --static --cflags --libs pgch)
+  $(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags --libs pgch)
 for program in "$scratch/found/example_custom_loader" "$scratch/by_pkg_config"; do
   status=0
   "$program" 2>"$scratch/usage" || status=$?
