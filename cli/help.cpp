@@ -36,14 +36,6 @@ std::string settings_text(bool markdown) {
   return out;
 }
 
-std::vector<std::string> flags_of(const CLI::App& verb) {
-  std::vector<std::string> out;
-  for (const CLI::Option* option : verb.get_options()) {
-    for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
-  }
-  return out;
-}
-
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& one : words) out += (out.empty() ? "" : " ") + one;
@@ -97,6 +89,18 @@ std::string zsh_script(const CLI::App& app) {
 
 }  // namespace
 
+std::vector<std::string> flags_of(const CLI::App& verb) {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : verb.get_options()) {
+    for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+  }
+  return out;
+}
+
+std::string overview(const CLI::App& app) {
+  return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
+}
+
 void add_completion(CLI::App& app, Program& program) {
   CLI::App* command = app.add_subcommand("completion", "Print the completion script of a shell");
   auto shell = std::make_shared<std::string>();
@@ -124,7 +128,7 @@ void add_help(CLI::App& app, Program& program) {
     program.needs_config = false;
     program.action = [&app, asked](Session&) -> Result<int> {
       if (asked->topic.empty()) {
-        print(app.help());
+        print(overview(app));
         return exit_done;
       }
       if (asked->topic == "settings") {
@@ -135,7 +139,7 @@ void add_help(CLI::App& app, Program& program) {
       for (const CLI::App* verb : verbs_of(app)) {
         known.push_back(verb->get_name());
         if (verb->get_name() == asked->topic) {
-          print(verb->help());
+          print(verb->help("pgch"));
           return exit_done;
         }
       }

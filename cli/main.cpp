@@ -99,6 +99,30 @@ int unknown_verb(const std::vector<std::string>& known, const std::string& word)
   return exit_usage;
 }
 
+// The first word that looks like a flag and is none; empty if there is none.
+std::string unknown_flag(const CLI::App& verb, const std::vector<std::string>& arguments) {
+  const auto known = flags_of(verb);
+  for (const std::string& one : arguments) {
+    if (one == "--") break;
+    if (one.size() < 3 || one.rfind("--", 0) != 0) continue;
+    const std::string name = one.substr(0, one.find('='));
+    if (std::find(known.begin(), known.end(), name) == known.end()) return name;
+  }
+  return {};
+}
+
+std::string why_not_parsed(const CLI::App& app, const std::vector<std::string>& arguments,
+                           const CLI::ParseError& error) {
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
+  const bool verb_first = arguments[0].rfind('-', 0) != 0;
+  const CLI::App& verb = verb_first ? *app.get_subcommand(arguments[0]) : app;
+  const std::string flag = unknown_flag(verb, arguments);
+  if (flag.empty()) return error.what();
+  if (!verb_first) return "there is no flag " + flag + " here; flags come after the command, as in: pgch run " + flag;
+  const std::string near = nearest_name(flag, flags_of(verb));
+  return "there is no flag " + flag + (near.empty() ? "" : "; did you mean " + near + "?");
+}
+
 int main_of(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   const bool hidden = hide_passwords(argc, argv);
@@ -108,12 +132,19 @@ int main_of(int argc, char** argv) {
                "pgch");
   app.set_version_flag("--version", std::string("pgch ") + PGCH_VERSION);
   app.require_subcommand(1);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.footer(
+      "\nExamples:\n"
+      "  pgch run --from postgresql://me@localhost/test_db --to chdb://./warehouse --table user_logins --once\n"
+      "  pgch query --to chdb://./warehouse \"SELECT count() FROM user_logins_current\"\n"
+      "Help on a command: pgch help run; on all settings: pgch help settings\n");
   for (auto* add : {add_run, add_produce, add_consume, add_verify, add_check, add_setup, add_teardown, add_ddl,
                     add_status, add_query, add_serve, add_generate, add_completion, add_help}) {
     add(app, program);
   }
+  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) verb->group("Commands");
   if (arguments.empty()) {
-    std::cout << app.help();
+    std::cout << overview(app);
     return exit_usage;
   }
   const auto known = verbs_of(app);
@@ -121,11 +152,12 @@ int main_of(int argc, char** argv) {
     return unknown_verb(known, arguments[0]);
   const std::string verb = arguments[0].rfind('-', 0) == 0 ? "" : arguments[0] + " ";
   try {
-    std::reverse(arguments.begin(), arguments.end());
-    app.parse(arguments);
+    auto reversed = arguments;
+    std::reverse(reversed.begin(), reversed.end());
+    app.parse(reversed);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "pgch: " << error.what() << "\nSee: pgch " << verb << "--help\n";
+    std::cerr << "pgch: " << why_not_parsed(app, arguments, error) << "\nSee: pgch " << verb << "--help\n";
     return exit_usage;
   }
   if (!program.action) return exit_usage;

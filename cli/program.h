@@ -73,6 +73,10 @@ void add_status(CLI::App&, Program&);
 void add_completion(CLI::App&, Program&);
 void add_help(CLI::App&, Program&);
 
+/// The long flags of a verb, with their dashes.
+std::vector<std::string> flags_of(const CLI::App& verb);
+/// What --help of the whole program prints, also when a verb has been parsed.
+std::string overview(const CLI::App& app);
 /// The tables to work on; an error that says how to name one if there is none.
 Result<std::vector<TableConfig>> tables_of(const Session& session);
 /// No address of PostgreSQL and none of libpq's own: says how to give one.

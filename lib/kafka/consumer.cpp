@@ -223,8 +223,9 @@ class KafkaConsumer final : public Consumer {
   // it is emptied. Any request to the partition's leader wakes it: this one costs a millisecond, and only after a full
   // queue.
   void wake_fetcher(std::int32_t partition, PartitionQueue& queue, std::size_t waiting_before) {
-    if (waiting_before >= full_at_) queue.was_full = true;
-    if (!queue.was_full || rd_kafka_queue_length(queue.queue.get()) > full_at_ / 2) return;
+    // Half is taken for full: the thread may have seen it full, and gone to sleep, between two looks of ours.
+    if (waiting_before >= full_at_ / 2) queue.was_full = true;
+    if (!queue.was_full || rd_kafka_queue_length(queue.queue.get()) > full_at_ / 3) return;
     queue.was_full = false;
     if (rd_kafka_version() >= 0x02020000) return;
     std::int64_t low = 0;
