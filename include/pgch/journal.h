@@ -1,5 +1,5 @@
-/// Journal: the memory that makes "exactly once" true. Intent first, then the load, then done, then the
-/// acknowledgement.
+/// Journal: the memory that makes "exactly once" true. Intent first, then the load, then the acknowledgement, then
+/// done.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,10 @@ class PGCH_EXPORT Journal {
   /// The next unused sequence of a stream.
   virtual std::uint64_t next_sequence(const std::string& stream) = 0;
   /// Writes the intent down with one more attempt, and returns that attempt's number once a crash cannot undo it.
-  /// `durable = false` (at-least-once): gives a number and writes nothing.
+  /// `durable = false` (at-least-once): only a number, which no later process gets again.
   virtual Result<std::uint64_t> intend(const Intent& intent, bool durable) = 0;
-  /// The batch is at the target. May be lazy: if a crash undoes it, the batch is looked for and found.
+  /// The batch is at the target and acknowledged at the source. May be lazy: if a crash undoes it, the batch is looked
+  /// for and found.
   virtual Result<void> done(const std::string& stream, std::uint64_t sequence) = 0;
   virtual void close() noexcept = 0;
 };

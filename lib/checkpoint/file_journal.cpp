@@ -96,6 +96,7 @@ class FileJournal final : public Journal {
     Page& page = pages_[intent.stream];
     const std::uint64_t number = page.number + 1;
     if (!durable) {
+      PGCH_TRY(reserve(intent.stream, page));
       page.number = number;
       return number;
     }
@@ -143,8 +144,24 @@ class FileJournal final : public Journal {
   struct Page {
     std::uint64_t sequence = 0;  // last given out
     std::uint64_t number = 0;
+    std::uint64_t reserved = 0;  // numbers and sequences up to here are this process's own
     std::map<std::uint64_t, Intent> open;
   };
+
+  // At-least-once writes no intents, but its numbers must not come again after a restart either: a token that was seen
+  // is dropped by the target. So they are set aside in blocks.
+  Result<void> reserve(const std::string& stream, Page& page) {
+    if (page.number < page.reserved && page.sequence <= page.reserved) return {};
+    const std::uint64_t upto = std::max(page.number, page.sequence) + 1'000'000;
+    std::string payload(1, static_cast<char>(tag_next));
+    put_text(payload, stream);
+    put_varint(payload, upto);
+    put_varint(payload, upto);
+    PGCH_TRY(append(payload));
+    PGCH_TRY(sync_data(file_, path_));
+    page.reserved = upto;
+    return {};
+  }
 
   static void put_intent_body(std::string& out, const Intent& intent) {
     put_varint(out, intent.rows);
@@ -273,8 +290,8 @@ class FileJournal final : public Journal {
     for (const auto& [stream, page] : pages_) {
       std::string next(1, static_cast<char>(tag_next));
       put_text(next, stream);
-      put_varint(next, page.sequence);
-      put_varint(next, page.number);
+      put_varint(next, std::max(page.sequence, page.reserved));
+      put_varint(next, std::max(page.number, page.reserved));
       add(next);
       for (const auto& [sequence, intent] : page.open) {
         for (std::size_t i = 0; i < intent.attempts.size(); ++i) {

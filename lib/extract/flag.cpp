@@ -73,6 +73,7 @@ Result<void> FlagExtractor::connect(FlagLane& lane) {
 // The lane's transaction is gone: what was delivered is looked for again, what is still under way first comes back to
 // us.
 void FlagExtractor::drop(FlagLane& lane) {
+  if (!lane.outs.empty()) ++losses_;
   for (FlagOut& o : lane.outs) {
     o.picked.clear();
     o.tids.clear();
@@ -234,6 +235,7 @@ Result<void> FlagExtractor::select(FlagLane& lane, const BatchLimits& limits, co
   PGCH_ASSIGN(const pg::Answer begun, lane.connection->exec(begin_sql, {}, doing, wait));
   lane.xid = begun.cell(0, 0);
   lane.from_start = hint_.empty();
+  lane.losses = losses_;
   if (!hint_.empty()) {
     std::vector<pg::Parameter> parameters;
     for (const std::string& k : hint_) parameters.push_back({k});
@@ -303,7 +305,8 @@ Result<void> FlagExtractor::seal(FlagLane& lane, RowBatch& into) {
     if (&other != &lane && !other.outs.empty()) others.push_back(other.xid);
   }
   auto mark = guard_->mark(others, *context_);
-  if (!mark || mark->aborted) {
+  // Or it was noticed and dropped since this statement began, which may have locked its rows as soon as they were free.
+  if (!mark || mark->aborted || lane.losses != losses_) {
     drop_all();
     if (!mark) return std::move(mark).error();
     return retry(Errc::connection, "A transaction that held rows of " + display_name(*table_->schema) +

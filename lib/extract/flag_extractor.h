@@ -78,6 +78,7 @@ class FlagExtractor final : public Extractor {
   std::vector<FlagOut> orphans_;  // out, but their transaction died: wait for acknowledge() or abandon()
   std::vector<FlagOut> hollow_;   // out, with nothing to mark
   std::vector<Acknowledged> acknowledged_;
+  std::uint64_t losses_ = 0;      ///< transactions with batches in them that died
   std::optional<Error> failure_;  // of work that nobody waited for
   std::optional<FlagCut> cut_;
   std::vector<std::string> hint_;  // the last key seen; empty: start from the beginning

@@ -81,7 +81,7 @@ Result<bool> FlagLane::advance(const FlagTable& table) {
                                     ": a trigger, a rule, a row-level policy or a key that is not unique comes "
                                     "between. Nothing was marked; "
                                     "let the UPDATE of " +
-                                    table.flag + " through, or name the key with columns.key.");
+                                    table.flag + " through, or name the key with table.key.");
       }
       PGCH_TRY(connection->send("COMMIT", {}, "committing the mark of " + display_name(*table.schema)));
       state = State::committing;

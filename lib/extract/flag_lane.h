@@ -39,7 +39,8 @@ struct FlagLane {
   bool began = false;                  ///< the stream's header was seen
   std::uint64_t limit = 0, taken = 0;  ///< rows asked for and rows received, of this transaction
   std::uint64_t to_mark = 0;
-  bool from_start = false;  ///< the statement had no hint
+  bool from_start = false;   ///< the statement had no hint
+  std::uint64_t losses = 0;  ///< how many transactions with batches were lost before the statement began
 
   bool marking() const noexcept {
     return state == State::updating || state == State::committing || state == State::rolling_back;

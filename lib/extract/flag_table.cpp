@@ -71,20 +71,20 @@ Result<void> check_key(const pg::CatalogTable& table, const Context& context) {
   if (table.key.empty()) {
     return halt(Errc::schema, "Table " + name +
                                   " has no key: the flag method must know which rows it sent. Add one (ALTER TABLE " +
-                                  table.quoted + " ADD PRIMARY KEY (…)), or name unique columns with columns.key.");
+                                  table.quoted + " ADD PRIMARY KEY (…)), or name unique columns with table.key.");
   }
   for (const pg::KeyColumn& k : table.key) {
     if (k.not_null) continue;
     return halt(Errc::schema, "Column \"" + k.name + "\" of table " + name +
                                   " is part of the key but may be NULL: ALTER TABLE " + table.quoted +
                                   " ALTER COLUMN \"" + k.name +
-                                  "\" SET NOT NULL, or choose another key with columns.key.");
+                                  "\" SET NOT NULL, or choose another key with table.key.");
   }
   if (!table.key_unique) {
     context.log.write(
         LogLevel::warning,
         "Table " + name +
-            ": no unique index proves that columns.key is a key; two rows with one key would be taken for one.");
+            ": no unique index proves that table.key is a key; two rows with one key would be taken for one.");
   }
   return {};
 }
@@ -152,11 +152,13 @@ std::string FlagTable::join_keys() const {
   std::string arrays, names, conditions;
   for (std::size_t k = 0; k < keys.size(); ++k) {
     const std::string n = std::to_string(k);
-    arrays += (k == 0 ? "$" : ", $") + std::to_string(k + 1) + "::pg_catalog.text[]::" + catalog.key[k].type + "[]";
+    // One unnest an array: the form with several arguments can't be written with its schema.
+    arrays += (k == 0 ? "" : ", ") + ("pg_catalog.unnest($" + std::to_string(k + 1) + "::pg_catalog.text[]::") +
+              catalog.key[k].type + "[])";
     names += (k == 0 ? "k" : ", k") + n;
     conditions += (k == 0 ? "t." : " AND t.") + keys[k].quoted + " = p.k" + n;
   }
-  return "pg_catalog.unnest(" + arrays + ") WITH ORDINALITY AS p(" + names + ", n)\n" + conditions;
+  return "ROWS FROM (" + arrays + ") WITH ORDINALITY AS p(" + names + ", n)\n" + conditions;
 }
 
 std::string FlagTable::select_again() const {

@@ -103,10 +103,10 @@ Result<void> check_names(const ColumnSelection& selection, const std::vector<Raw
     return halt(Errc::not_found, "Table " + table + " has no column \"" + name + "\", which the setting " + setting +
                                      " names; its columns are " + shown_list(columns) + ".");
   };
-  for (const std::string& c : selection.include) PGCH_TRY(check(c, "columns.include"));
-  for (const std::string& c : selection.exclude) PGCH_TRY(check(c, "columns.exclude"));
-  for (const std::string& c : selection.key) PGCH_TRY(check(c, "columns.key"));
-  for (const auto& [from, to] : selection.rename) PGCH_TRY(check(from, "columns.rename"));
+  for (const std::string& c : selection.include) PGCH_TRY(check(c, "table.columns"));
+  for (const std::string& c : selection.exclude) PGCH_TRY(check(c, "table.exclude"));
+  for (const std::string& c : selection.key) PGCH_TRY(check(c, "table.key"));
+  for (const auto& [from, to] : selection.rename) PGCH_TRY(check(from, "table.rename"));
   return {};
 }
 

@@ -61,7 +61,9 @@ Result<Flow::Step> Flow::extract_step(bool draining) {
   {
     const std::lock_guard lock(mutex_);
     counters_.bytes_in_flight = ledger_.bytes();
-    if (draining) return ledger_.empty() && intended_.empty() ? Step::finished : Step::waiting;
+    // Acknowledgements that are still under way are seen through by close().
+    if (draining) return ledger_.empty() ? Step::finished : Step::waiting;
+    if (clock_.now() < fetch_not_before_) return Step::waiting;
     const bool room =
         ledger_.bytes() == 0 || ledger_.bytes() + options_.batch.bytes_max <= options_.in_flight_bytes_max;
     if (!room) return Step::waiting;
@@ -110,16 +112,21 @@ Result<void> Flow::pass_acknowledgements() {
     log_.write(LogLevel::warning,
                fmt::format("{}: could not acknowledge a batch yet: {}", name_, begun.error().message));
   }
-  for (const Acknowledged& a : parts_.extractor->take_acknowledged()) {
-    std::optional<Intent> closed;
+  // Each is told once: those that the journal can't take now are kept.
+  for (Acknowledged& a : parts_.extractor->take_acknowledged()) told_.push_back(std::move(a));
+  while (!told_.empty()) {
+    const PlaceKey place{told_.front().stream, told_.front().position.bytes};
+    std::optional<std::uint64_t> sequence;
     {
       const std::lock_guard lock(mutex_);
-      if (auto known = intended_.find({a.stream, a.position.bytes}); known != intended_.end()) {
-        closed = std::move(known->second);
-        intended_.erase(known);
-      }
+      if (const auto known = intended_.find(place); known != intended_.end()) sequence = known->second.sequence;
     }
-    if (closed) PGCH_TRY(parts_.journal->done(closed->stream, closed->sequence));
+    if (sequence) {
+      PGCH_TRY(parts_.journal->done(place.first, *sequence));
+      const std::lock_guard lock(mutex_);
+      intended_.erase(place);
+    }
+    told_.pop_front();
   }
   return {};
 }
@@ -193,7 +200,6 @@ Result<void> Flow::run(std::stop_token stop) {
 // Until finished, failed, or stopped and drained.
 Result<void> Flow::extract_loop(const std::stop_token& stop) {
   std::optional<Clock::TimePoint> drain_until;
-  std::stop_callback wake_on_stop(stop, [this] { wake_extractor_.notify_all(); });
   for (;;) {
     std::uint64_t seen = 0;
     {
@@ -218,6 +224,7 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
         return e;
       }
       pause = std::min(options_.backoff_min * (1U << std::min(fetch_failures_ - 1, 16U)), options_.backoff_max);
+      fetch_not_before_ = clock_.now() + pause;
       log_.write(LogLevel::warning, fmt::format("{}: reading failed, trying again in {} ms: {}", name_, pause.count(),
                                                 step.error().message));
     } else if (*step == Step::finished) {
@@ -239,8 +246,11 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
     if (waited) pause = std::chrono::milliseconds(1);
     if (!intended_.empty() || drain_until || (step && last_fetch_ == Fetch::busy))
       pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(10));
-    wake_extractor_.wait_until(lock, clock_.now() + pause,
-                               [&] { return settled_ != seen || error_ || (stop.stop_requested() && !drain_until); });
+    const auto news = [&] { return settled_ != seen || error_.has_value(); };
+    if (drain_until)
+      wake_extractor_.wait_until(lock, clock_.now() + pause, news);
+    else
+      wake_extractor_.wait_until(lock, stop, clock_.now() + pause, news);
   }
 }
 

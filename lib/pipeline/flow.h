@@ -86,6 +86,9 @@ class Flow {
   std::optional<Error> error_;
   std::uint64_t settled_ = 0;  // counts settlements, so that waiting for one misses none
   bool done_ = false;
+  // The extractor's thread alone:
+  std::deque<Acknowledged> told_;  // durable at the source, not yet closed in the journal
+  Clock::TimePoint fetch_not_before_{};
   Fetch last_fetch_ = Fetch::rows;
   std::uint32_t fetch_failures_ = 0;
 };

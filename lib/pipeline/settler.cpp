@@ -60,8 +60,11 @@ Result<void> Settler::settle(RowBatch& batch, const std::function<void(const Int
   }
   if (batch.rows == 0) {
     // Nothing to load, but the position has to be passed: the intent is what names it to the journal.
-    PGCH_ASSIGN(const std::uint64_t number, journal_.intend(intent, exact));
-    intent.attempts.push_back(number);
+    PGCH_TRY(persist("writing the journal", [&]() -> Result<void> {
+      PGCH_ASSIGN(const std::uint64_t number, journal_.intend(intent, exact));
+      intent.attempts.push_back(number);
+      return {};
+    }));
     intended(intent);
     return {};
   }
@@ -96,8 +99,10 @@ Result<void> Settler::settle_rows(RowBatch batch, Intent& intent) {
     if (why.too_big) ++too_big;
     if (why.in_doubt) {
       ++counters_.in_doubt;
-      PGCH_TRY(wait(why, "loading"));
+      if (why.recovery != Recovery::halt) PGCH_TRY(wait(why, "loading"));
       if (options_.delivery == Delivery::exactly_once) PGCH_TRY(keep_missing(batch, intent));
+      // A person is needed, unless all of it turned out to be there.
+      if (why.recovery == Recovery::halt && batch.rows != 0) return why;
       continue;
     }
     switch (why.recovery) {

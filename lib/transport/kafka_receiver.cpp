@@ -99,6 +99,9 @@ class KafkaReceiver final : public Extractor {
     const auto gone =
         std::find_if(o->out.begin(), o->out.end(), [&](const HandedOut& h) { return h.first == place->first; });
     if (gone == o->out.end()) return;
+    // Begun and not finished: its note must stay the partition's last commit, so that the next owner looks for it. An
+    // acknowledgement of the batch before it, told after its intent was committed, must not commit over that.
+    if (gone->intended) o->dirty = false;
     o->out.erase(gone);
     o->restart = true;
   }
@@ -313,7 +316,7 @@ class KafkaReceiver final : public Extractor {
     HandedOut out;
     out.first = reading.next;
     out.before = reading.waters;
-    const auto until = replaying ? begin + replay_patience : std::min(deadline, begin + limits.linger);
+    auto until = replaying ? begin + replay_patience : std::min(deadline, begin + limits.linger);
     std::size_t bytes = 0;
     bool full = false;
     while (!full) {
@@ -321,13 +324,15 @@ class KafkaReceiver final : public Extractor {
         const bool got = refill(reading, limits.rows_max - std::min(into.rows, limits.rows_max));
         if (!got && !wait_for_more(reading, into, until)) break;
         if (!got) PGCH_TRY(consumer_->poll(turn_ms));
+        if (got && replaying) until = context_->clock.now() + replay_patience;
         continue;
       }
       PGCH_ASSIGN(full, take_records(reading, into, limits, bytes));
     }
     if (replaying && !full) {
-      return retry(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) +
-                                      " could not be read again in time");
+      // Not to be gone on with from here: a part of it has been read. The next start reads it from its note.
+      return halt(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) +
+                                     " could not be read again: look at the brokers, then start pgch again");
     }
     if (!replaying && into.rows == 0 && into.rejected.empty()) {
       skip_repeats(reading);

@@ -38,7 +38,9 @@ RecordReader::Outcome RecordReader::take(const kafka::Record& record, RowBatch& 
   if (stream && sequence_text) {
     const auto sequence = parse_sequence(*sequence_text);
     if (!sequence) return reject(record, "the header pgch-seq is not three numbers with dots between them", batch);
-    if (!waters.advance(hash_of(*stream), *sequence)) return Outcome::repeat;
+    // A stream's sequences are comparable within its epoch, which is one journal's: two producers that happen to have
+    // the same stream name (two databases, say) have two, and neither's records are repeats of the other's.
+    if (!waters.advance(hash_of(*stream) ^ (sequence->epoch * 0x9E3779B97F4A7C15U), *sequence)) return Outcome::repeat;
   }
   auto version = static_cast<std::uint64_t>(record.offset()) + 1;
   if (version_text) {

@@ -280,6 +280,26 @@ TEST_CASE("composite and text keys of odd values are read, moved past and marked
   CHECK(db.one("SELECT count(*) FROM odd WHERE sent_to_kafka IS NOT TRUE") == "0");
 }
 
+TEST_CASE("a batch with a composite key that was under way when a process ended is read again") {
+  TestSchema db;
+  db.run("CREATE TABLE pair (a int, b text, n int, sent_to_kafka boolean, PRIMARY KEY (a, b))");
+  db.run("INSERT INTO pair SELECT g, 'b' || g, g FROM generate_series(1, 20) g");
+  RowBatch batch;
+  std::vector<Intent> pending;
+  {
+    auto x = opened(db.flag("pair"), db.context);
+    REQUIRE(next_batch(*x, batch, db.context));
+    CHECK(batch.rows == 20);
+    pending.push_back(intent_of(batch));
+  }
+  auto x = opened(db.flag("pair"), db.context, pending);
+  REQUIRE(next_batch(*x, batch, db.context));
+  CHECK(batch.intent.has_value());
+  CHECK(batch.rows == 20);
+  Target target;
+  drain(*x, target, db.context, rows_at_once(5));
+}
+
 TEST_CASE("partitioned tables and children are marked by key") {
   TestSchema db;
   db.run(

@@ -73,6 +73,30 @@ TEST_CASE("an intent without a done is pending after a restart, with everything 
   CHECK(again.journal->next_sequence("s") == 3);
 }
 
+TEST_CASE("at-least-once writes no intents, and its numbers do not come again after a restart") {
+  test::Scratch dir;
+  std::uint64_t number = 0;
+  std::uint64_t sequence = 0;
+  for (int run = 0; run < 3; ++run) {
+    Opened o(dir.path());
+    REQUIRE(o.result);
+    for (int i = 0; i < 10; ++i) {
+      const Intent intent = intent_of(*o.journal, "s", "p");
+      CHECK(intent.sequence > sequence);
+      sequence = intent.sequence;
+      const auto got = o.journal->intend(intent, false);
+      REQUIRE(got);
+      CHECK(*got > number);
+      number = *got;
+    }
+    CHECK(o.journal->pending().value().empty());
+  }
+  Opened o(dir.path());
+  const Intent intent = intent_of(*o.journal, "s", "p");
+  CHECK(intent.sequence > sequence);
+  CHECK(o.journal->intend(intent, true).value() > number);
+}
+
 TEST_CASE("a second process is refused while the first has the journal") {
   test::Scratch dir;
   Opened first(dir.path());
