@@ -146,7 +146,7 @@ void print_summary(const Session& session, const std::string& verb, const Totals
                     totals.in_doubt, totals.found, failed));
     return;
   }
-  if (session.quiet) return;
+  if (session.quiet || (status == exit_failed && totals.rows == 0)) return;  // its error says it all
   std::string line =
       fmt::format("{}: {} rows, {} in {}", status == exit_failed ? "Failed" : "Done", human_count(totals.rows),
                   human_bytes(static_cast<double>(totals.bytes)), human_seconds(seconds));

@@ -8,9 +8,16 @@ namespace pgch::cli {
 namespace {
 
 Result<std::string> index_name(const TableConfig& table) {
-  std::string bare = table.name.substr(table.name.rfind('.') + 1);
-  std::erase(bare, '"');
-  std::string name = bare.substr(0, 40) + "_" + table.flag_column.substr(0, 12) + "_unsent";
+  // A name's limit is 63 bytes. What has to be cut is told apart by its length and sum, or a second table would get no
+  // index.
+  std::string name = bare_name(table) + "_" + table.flag_column + "_unsent";
+  if (name.size() > 63) {
+    unsigned sum = 0;
+    for (const char c : name) sum = sum * 31 + static_cast<unsigned char>(c);
+    std::size_t cut = 63 - 9;
+    while (cut > 0 && (static_cast<unsigned char>(name[cut]) & 0xC0) == 0x80) --cut;
+    name = name.substr(0, cut) + fmt::format("_{:08x}", sum);
+  }
   return quote_postgres(name);
 }
 

@@ -54,23 +54,24 @@ what_next() {
 
 ==> Done: $rows rows and then 3 more went from PostgreSQL${kafka:+ through Kafka} into ClickHouse, once each, and both sides are equal.
 
-The data is in $short/pgch-data. Try:
-  cd $short$library
-  ../dev/cli/pgch query 'SELECT event_type, count() FROM user_logins_current GROUP BY event_type'
-  ../dev/cli/pgch serve          # ClickHouse's HTTP interface on 127.0.0.1:8123, for any client
+The data is in $short/pgch-data; user_logins_current is a view of each key's newest row. Try:
+  cd $work$library
+  $root/build/dev/cli/pgch query 'SELECT event_type, count() FROM user_logins_current GROUP BY event_type'
+  $root/build/dev/cli/pgch serve          # ClickHouse's HTTP interface on 127.0.0.1:8123, for any client
 TEXT
   if [ -n "$keep" ]; then
     cat <<TEXT
 The servers are still there. Insert into user_logins, and run again:
   . $servers/env; . $work/env
   psql "\$PGCH_TEST_PG"
-  ../dev/cli/pgch run --table user_logins
+  $root/build/dev/cli/pgch run --table user_logins
 To stop them: $support/down.sh $servers
 TEXT
   else
     cat <<TEXT
-With Kafka between:              examples/quickstart/run.sh --kafka
-With your own PostgreSQL:        build/dev/cli/pgch run --once --from postgresql://user@host/database --table NAME
+With Kafka between:              $root/examples/quickstart/run.sh --kafka
+With your own PostgreSQL:        $root/build/dev/cli/pgch setup --from postgresql://user@host/database --table NAME --apply
+                                 $root/build/dev/cli/pgch run --once --from postgresql://user@host/database --table NAME
 The systems S0 to S3, complete:  examples/s0 … examples/s3
 TEXT
   fi

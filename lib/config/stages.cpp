@@ -5,8 +5,6 @@
 namespace pgch {
 namespace {
 
-std::string bare_name(const std::string& table) { return table.substr(table.rfind('.') + 1); }
-
 // Letters, digits, dot, dash, underscore; anything else makes it a hash, so that two names never become one.
 std::string safe(const std::string& name, std::size_t size_max) {
   std::string out;
@@ -67,8 +65,27 @@ ScanOptions scan_of(const Config& config, const TableConfig& table) {
   return options;
 }
 
+std::string bare_name(const TableConfig& table) {
+  std::string part;
+  bool quoted = false;
+  for (std::size_t i = 0; i < table.name.size(); ++i) {
+    const char c = table.name[i];
+    if (c == '"' && quoted && i + 1 < table.name.size() && table.name[i + 1] == '"') {
+      part += c;
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == '.' && !quoted) {
+      part.clear();
+    } else {
+      part += c;
+    }
+  }
+  return part;
+}
+
 std::string target_name(const TableConfig& table) {
-  return table.target.table.empty() ? bare_name(table.name) : table.target.table;
+  return table.target.table.empty() ? bare_name(table) : table.target.table;
 }
 
 ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table) {

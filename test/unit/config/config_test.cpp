@@ -272,3 +272,15 @@ TEST_CASE("docs/CONFIGURATION.md has every setting") {
     CHECK(text.str().find(setting.meaning) != std::string::npos);
   }
 }
+
+TEST_CASE("a table's own name is what stands in its quotes, dots included") {
+  TableConfig table;
+  for (const auto& [given, own] : std::map<std::string, std::string>{{"t", "t"},
+                                                                     {"public.t", "t"},
+                                                                     {"\"Dotted.Name\"", "Dotted.Name"},
+                                                                     {"\"My Schema\".\"a\"\"b.c\"", "a\"b.c"}}) {
+    table.name = given;
+    CHECK(bare_name(table) == own);
+    CHECK(target_name(table) == own);
+  }
+}
