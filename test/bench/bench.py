@@ -58,6 +58,8 @@ def family_cpu(parent):
 
 
 def pid_of(path):
+    if not path:
+        return -1
     with open(path) as f:
         return int(f.read().split()[0])
 
@@ -69,8 +71,9 @@ class Bench:
         self.raw = os.path.join(args.build, "test", "raw_flag")
         self.python = os.path.join(args.venv, "bin", "python")
         self.work = args.work
-        self.postgres = pid_of(os.environ["PGCH_TEST_PG_PIDFILE"])
-        self.kafka = pid_of(os.path.join(args.work, "kafka", "pid"))
+        # Of one's own servers there is no pid file: then their CPU is given as 0.
+        self.postgres = pid_of(os.environ.get("PGCH_TEST_PG_PIDFILE"))
+        self.kafka = pid_of(os.environ.get("PGCH_TEST_KAFKA_PIDFILE"))
         self.serve = None
         self.serve_url = None
         self.made = 0

@@ -14,7 +14,9 @@ case " $* " in *" --help "* | *" -h "*) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0
 "$support/install.sh" all
 "$support/install.sh" baseline
 build=${PGCH_BUILD:-build/dev}
-if [ -z "${PGCH_BUILD:-}" ]; then
+own=${PGCH_BUILD:+yes}
+unset PGCH_BUILD # the command takes PGCH_… for its settings
+if [ -z "$own" ]; then
   mkdir -p "$build"
   cmake --preset dev >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; die "cmake failed"; }
   cmake --build --preset dev --target pgch_command raw_flag >&2
