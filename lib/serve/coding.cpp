@@ -7,16 +7,10 @@
 #include "base/bytes.h"
 #include "base/try.h"
 #include "clickhouse/compressed_frame.h"
+#include "serve/coding_libraries.h"
 #include "serve/lexer.h"
 
 namespace pgch::serve {
-
-std::unique_ptr<Decoder> make_zlib_decoder(bool gzip);
-std::unique_ptr<Decoder> make_zstd_decoder();
-std::unique_ptr<Decoder> make_lz4_decoder();
-std::unique_ptr<Encoder> make_zlib_encoder(bool gzip);
-std::unique_ptr<Encoder> make_zstd_encoder();
-std::unique_ptr<Encoder> make_lz4_encoder();
 
 namespace {
 
