@@ -186,24 +186,28 @@ class System:
         elif self.name == "direct":
             self.add(2000)
 
-    def kill_often(self, verb, times, done):
-        verb_arguments = [verb] if verb != "run" else ["run"]
+    def kill_often(self, verb, times, done, settings=None, after=None):
+        """settings: over the environment; after: called when the process is gone."""
+        name = "-".join([verb, *(settings or {}).values()]).replace("/", "of")
         for i in range(times):
-            log = open(os.path.join(self.work, f"{verb}.log"), "w+")
-            child = subprocess.Popen(self.command(*verb_arguments), stdout=log, stderr=log, env=dict(self.env, PGCH_BATCH_ROWS=str(self.random.choice([50, 333, 2000]))),
+            log = open(os.path.join(self.work, f"{name}.log"), "w+")
+            batch = str(self.random.choice([50, 333, 2000]))
+            child = subprocess.Popen(self.command(verb), stdout=log, stderr=log, env=dict(self.env, PGCH_BATCH_ROWS=batch, **(settings or {})),
                                      cwd=self.work)
             time.sleep(self.random.uniform(0.2, 1.6))
             if (status := child.poll()) is not None:
                 log.seek(0)
-                done.append(f"pgch {verb} ended by itself with {status}: {log.read()[-3000:]}")
+                done.append(f"pgch {name} ended by itself with {status}: {log.read()[-3000:]}")
                 return
             child.send_signal(signal.SIGKILL)
             child.wait()
             with self.lock:
-                self.kills[verb] = self.kills.get(verb, 0) + 1
+                self.kills[name] = self.kills.get(name, 0) + 1
             log.seek(0)
             self.note(log.read())
             log.close()
+            if after:
+                after()
 
     def kill_serve(self, times, stop):
         for _ in range(times):
@@ -216,7 +220,9 @@ class System:
             time.sleep(self.random.uniform(0, 0.5))
             self.start_serve()
 
-    def kills_under_load(self, times):
+    def kills_under_load(self, times, victims=None):
+        """victims: (verb, settings, after) of each process that is killed, as kill_often takes them."""
+        victims = victims or [(verb,) for verb in (["produce", "consume"] if self.topic else ["run"])]
         stop, problems = threading.Event(), []
 
         def insert():
@@ -224,8 +230,7 @@ class System:
                 self.add(self.random.choice([1, 100, 3000]))
                 time.sleep(0.05)
 
-        verbs = ["produce", "consume"] if self.topic else ["run"]
-        killers = [threading.Thread(target=self.kill_often, args=(verb, times, problems)) for verb in verbs]
+        killers = [threading.Thread(target=self.kill_often, args=(verb, times, problems, *how)) for verb, *how in victims]
         others = [threading.Thread(target=insert)]
         if self.name == "s1":
             others.append(threading.Thread(target=self.kill_serve, args=(5, stop)))
@@ -238,7 +243,7 @@ class System:
             t.join()
         if problems:
             fail("\n".join(problems))
-        if any(self.kills.get(verb, 0) != times for verb in verbs):
+        if [n for name, n in self.kills.items() if name != "serve"] != [times] * len(victims):
             fail(f"the kills were {self.kills}, not {times} each")
 
     def run(self, kills):

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Ways of running that have promises of their own, end to end on real servers, with kills.
+
+  modes.py shares|at_least_once [--kills N] [--seed N]
+
+shares: two producers of one table, "1/2" and "2/2", with one state directory, one topic and one consumer; all three are killed with SIGKILL N
+times at random moments. The topic and the target hold every row once, raw.
+
+at_least_once: direct, one process, killed N times. No row is lost, and a row is at the target twice only if it was under way at a kill:
+delivered, and not marked yet. Then by Kafka, both halves killed: no row is lost.
+"""
+import argparse
+import sys
+import threading
+import time
+
+from systems import System, fail, say
+
+MARKED = "sent_to_kafka IS TRUE"
+
+
+class Shares(System):
+    SETTINGS = [{"PGCH_TABLE_SHARE": share} for share in ("1/2", "2/2")]
+
+    def __init__(self, seed):
+        super().__init__("s2", seed)
+
+    def produce(self, settings):
+        outside = self.env
+        self.env = dict(outside, **settings)
+        try:
+            self.pgch("produce", "--once")
+        finally:
+            self.env = outside
+
+    def transfer(self):
+        for settings in self.SETTINGS:
+            self.produce(settings)
+        self.pgch("consume", "--once")
+
+    def run(self, kills):
+        self.prepare()
+        self.add(2000)
+        rows = self.source_rows()
+        self.produce(self.SETTINGS[0])
+        first = int(self.sql(f"SELECT count(*) FROM {self.table} WHERE {MARKED}"))
+        if not rows / 4 < first < rows * 3 / 4 or self.topic_rows() != [first, first]:
+            fail(f"the first of two shares took {first} of {rows} rows, and the topic holds {self.topic_rows()}")
+        self.transfer()
+        self.expect_equal("both shares")
+        self.kills_under_load(kills, [("produce", settings) for settings in self.SETTINGS] + [("consume",)])
+        self.transfer()
+        self.expect_equal(f"after the kills {self.kills}")
+        say(f"shares: batches found under way after a kill: {self.found_landed}")
+
+
+class AtLeastOnce(System):
+    """Direct: what may come twice can be told exactly, since the engine dies with the process."""
+
+    def __init__(self, seed, system="direct"):
+        super().__init__(system, seed)
+        self.env["PGCH_DELIVERY"] = "at_least_once"
+        self.may_double = {}
+
+    def ids_at_target(self):
+        rows = self.clickhouse(f"SELECT id, count() FROM {self.target} GROUP BY id").split("\n")
+        return {int(i): int(n) for i, n in (row.split("\t") for row in rows if row)}
+
+    def note_under_way(self):
+        # PostgreSQL may still be at the dead process's last statement.
+        deadline = time.monotonic() + 30
+        while self.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pgch%'") != "0":
+            if time.monotonic() > deadline:
+                fail("a session of a killed process did not end")
+            time.sleep(0.02)
+        # The target first: nobody fills it now, while rows are still being added to the source.
+        there = self.ids_at_target()
+        marked = {int(i) for i in self.sql(f"SELECT id FROM {self.table} WHERE {MARKED}").split()}
+        for i in there.keys() - marked:
+            self.may_double[i] = self.may_double.get(i, 0) + 1
+        if lost := marked - there.keys():
+            fail(f"{len(lost)} rows are marked and not at the target")
+
+    def expect_none_lost(self, when):
+        ids, there = {int(i) for i in self.sql(f"SELECT id FROM {self.table}").split()}, self.ids_at_target()
+        unsent = self.sql(f"SELECT count(*) FROM {self.table} WHERE NOT ({MARKED})")
+        if ids != there.keys() or unsent != "0":
+            fail(f"{when}: {len(ids - there.keys())} of {len(ids)} rows are lost, {unsent} are not marked")
+        say(f"at_least_once: {when}: {len(ids)} rows, none lost, {sum(n > 1 for n in there.values())} of them more than once")
+        return there
+
+    def run(self, kills):
+        self.prepare()
+        self.transfer()
+        self.expect_equal("first transfer, at least once")
+        self.kills_under_load(kills, [("run", None, self.note_under_way)])
+        self.transfer()
+        there = self.expect_none_lost(f"direct, after the kills {self.kills}")
+        if wrong := [i for i, n in there.items() if n > 1 + self.may_double.get(i, 0)]:
+            fail(f"{len(wrong)} rows are at the target more often than kills caught them under way; one has id {wrong[0]}")
+
+
+class AtLeastOnceByKafka(AtLeastOnce):
+    def __init__(self, seed):
+        super().__init__(seed, "s2")
+
+    def run(self, kills):
+        self.prepare()
+        self.add(2000)
+        self.transfer()
+        self.expect_equal("first transfer, at least once by Kafka")
+        self.kills_under_load(kills)
+        self.transfer()
+        self.expect_none_lost(f"by Kafka, after the kills {self.kills}")
+
+
+MODES = {"shares": [Shares], "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", choices=MODES)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=None)
+    args = parser.parse_args()
+    seed = args.seed if args.seed is not None else int(time.time())
+    say(f"{args.mode}: seed {seed}")
+    # A failure in a thread ends the test, too.
+    threading.excepthook = lambda what: say(f"FAILED in a thread: {what.exc_value}")
+    for kind in MODES[args.mode]:
+        system = kind(seed)
+        keep = True
+        try:
+            system.run(args.kills)
+            keep = False
+        finally:
+            system.close(keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
