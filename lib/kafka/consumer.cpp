@@ -14,6 +14,8 @@ constexpr int answer_ms = 15'000;
 // Records that librdkafka may hold ahead of us, over all partitions: about 60 MiB with records of 200 bytes.
 constexpr std::int64_t ahead_records = 120'000;
 constexpr std::int64_t ahead_kbytes = 48 * 1024;
+constexpr std::chrono::milliseconds patience_min{3};
+constexpr std::chrono::milliseconds patience_max{500};
 
 Settings read_ahead(std::int32_t partitions) {
   // Each partition has a queue of its own, so the limits count for each.
@@ -129,7 +131,7 @@ class KafkaConsumer final : public Consumer {
       Queue queue(rd_kafka_queue_get_partition(client_.get(), topic_.c_str(), partition));
       if (!queue) return error_of(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, "reading topic " + topic_);
       rd_kafka_queue_forward(queue.get(), nullptr);
-      queues_[partition] = PartitionQueue{std::move(queue), false};
+      queues_[partition].queue = std::move(queue);
     }
     wish_ = {};
     return check(rd_kafka_assign(client_.get(), list.get()), "taking over partitions of topic " + topic_);
@@ -153,19 +155,21 @@ class KafkaConsumer final : public Consumer {
   std::size_t take(std::int32_t partition, Records& into, std::size_t max, int timeout_ms) override {
     const auto found = queues_.find(partition);
     if (found == queues_.end() || max == 0) return 0;
-    rd_kafka_queue_t* queue = found->second.queue.get();
-    const std::size_t waiting_before = rd_kafka_queue_length(queue);
+    PartitionQueue& queue = found->second;
     const std::size_t had = into.messages_.size();
     into.messages_.resize(had + max);
-    const ssize_t n = rd_kafka_consume_batch_queue(queue, timeout_ms, into.messages_.data() + had, max);
+    const ssize_t n = rd_kafka_consume_batch_queue(queue.queue.get(), timeout_ms, into.messages_.data() + had, max);
     into.messages_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-    wake_fetcher(partition, found->second, waiting_before);
-    return into.messages_.size() - had;
+    const std::size_t taken = into.messages_.size() - had;
+    queue.taken += taken;
+    if (taken != 0) queue.at_end = into[into.size() - 1].is_end();
+    wake_fetcher(partition, queue);
+    return taken;
   }
 
   std::size_t waiting(std::int32_t partition) override {
     const auto found = queues_.find(partition);
-    return found == queues_.end() ? 0 : rd_kafka_queue_length(found->second.queue.get());
+    return found == queues_.end() ? 0 : wake_fetcher(partition, found->second);
   }
 
   Result<Watermarks> watermarks(std::int32_t partition) override {
@@ -211,7 +215,11 @@ class KafkaConsumer final : public Consumer {
  private:
   struct PartitionQueue {
     Queue queue;
-    bool was_full = false;
+    std::uint64_t taken = 0;    // by us, so far
+    std::uint64_t arrived = 0;  // taken, and waiting at the last look
+    bool at_end = false;        // the last record taken said so
+    Clock::TimePoint quiet_since;
+    std::chrono::milliseconds patience = patience_min;
   };
   // The listener is the callbacks' opaque.
   struct GroupListener : Listener {
@@ -219,18 +227,27 @@ class KafkaConsumer final : public Consumer {
     KafkaConsumer* consumer = nullptr;
   };
 
-  // Before librdkafka 2.2 the fetching thread sleeps for up to a second once a queue was full, and does not notice when
-  // it is emptied. Any request to the partition's leader wakes it: this one costs a millisecond, and only after a full
-  // queue.
-  void wake_fetcher(std::int32_t partition, PartitionQueue& queue, std::size_t waiting_before) {
-    // Half is taken for full: the thread may have seen it full, and gone to sleep, between two looks of ours.
-    if (waiting_before >= full_at_ / 2) queue.was_full = true;
-    if (!queue.was_full || rd_kafka_queue_length(queue.queue.get()) > full_at_ / 3) return;
-    queue.was_full = false;
-    if (rd_kafka_version() >= 0x02020000) return;
+  // Returns how many records wait. Before librdkafka 2.2 the fetching thread sleeps for up to a second once it found a
+  // queue full, by records or by bytes, and does not notice when it is emptied. Any request to the partition's leader
+  // wakes it: this one costs a millisecond, and is sent only when the queue is nearly empty, its end was not reached,
+  // and nothing has come for a while.
+  std::size_t wake_fetcher(std::int32_t partition, PartitionQueue& queue) {
+    const std::size_t waiting = rd_kafka_queue_length(queue.queue.get());
+    if (rd_kafka_version() >= 0x02020000) return waiting;
+    const Clock::TimePoint now = context_.clock.now();
+    if (queue.taken + waiting != queue.arrived) {
+      queue.arrived = queue.taken + waiting;
+      queue.quiet_since = now;
+      queue.patience = patience_min;
+    }
+    const bool nearly_empty = waiting <= full_at_ / 3;
+    if (!nearly_empty || (waiting == 0 && queue.at_end) || now - queue.quiet_since < queue.patience) return waiting;
     std::int64_t low = 0;
     std::int64_t high = 0;
     (void)rd_kafka_query_watermark_offsets(client_.get(), topic_.c_str(), partition, &low, &high, 100);
+    queue.quiet_since = context_.clock.now();
+    queue.patience = std::min(queue.patience * 2, patience_max);
+    return waiting;
   }
 
   static Records wrap(rd_kafka_message_t* message) {

@@ -59,6 +59,8 @@ class KafkaReceiver final : public Extractor {
     return {};
   }
 
+  std::shared_ptr<const TableSchema> schema() const override { return schema_; }
+
   Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) override {
     into.reset(schema_);
     while (true) {
@@ -81,6 +83,8 @@ class KafkaReceiver final : public Extractor {
       if (context_->clock.now() >= deadline || context_->stop.stop_requested())
         return at_ends && !options_.until_end ? Fetch::idle : Fetch::busy;
       PGCH_TRY(consumer_->poll(turn_ms));
+      // What is out may be what keeps us from reading on, and its acknowledgement comes between two calls only.
+      if (ownership_->any_out()) return Fetch::busy;
     }
   }
 

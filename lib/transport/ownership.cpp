@@ -26,6 +26,11 @@ void Owned::settle() {
   }
 }
 
+bool Ownership::any_out() {
+  const std::lock_guard lock(mutex);
+  return std::any_of(owned.begin(), owned.end(), [](const auto& o) { return !o.second.out.empty(); });
+}
+
 Owned* Ownership::find(std::string_view stream) {
   for (auto& [partition, o] : owned) {
     if (stream_of(partition) == stream) return &o;
