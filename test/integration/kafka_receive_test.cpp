@@ -162,6 +162,32 @@ TEST_CASE("an abandoned batch is handed out again, with its intent if it had one
   CHECK(ids_of(consuming.next(limits)).front() == 101);
 }
 
+TEST_CASE("a batch that is told late, at a stop, does not close the intent of the one behind it") {
+  Broker broker(1);
+  auto loader = broker.sender();
+  must(loader->load(logins(1, 200), {"p", "s", 1, 1, 1}));
+  BatchLimits limits;
+  limits.rows_max = 100;
+  std::vector<std::int64_t> ids;
+  Intent open;
+  {
+    Consuming consuming(broker);
+    RowBatch first = consuming.next(limits);
+    RowBatch second = consuming.next(limits);
+    must(consuming.intend(first));
+    open = must(consuming.intend(second));
+    ids = ids_of(second);
+    // The first is at the target; whether the second is, nobody knows when the time to stop is over.
+    must(consuming.receiver.extractor->acknowledge(first.stream, first.position));
+    consuming.receiver.extractor->abandon(second.stream, second.position);
+  }
+  Consuming consuming(broker);
+  RowBatch again = consuming.next(limits);
+  CHECK(ids_of(again) == ids);
+  REQUIRE(again.intent.has_value());
+  CHECK(again.intent->attempts == open.attempts);
+}
+
 TEST_CASE("records that a producer repeated are left out, also after a restart") {
   Broker broker(1);
   broker.options.until_end = true;

@@ -30,7 +30,7 @@ struct Verdict {
 
 // One life of the process: until everything is delivered or it crashes.
 template <class Source>
-bool live(World& w, Source& source, ModelJournal& journal, std::size_t loaders, bool last_life,
+bool live(World& w, Source& source, ModelJournal& journal, std::size_t loaders, bool last_life, Delivery delivery,
           const std::function<void()>& meanwhile) {
   std::vector<std::unique_ptr<ModelLoader>> owned;
   FlowParts parts;
@@ -44,6 +44,7 @@ bool live(World& w, Source& source, ModelJournal& journal, std::size_t loaders, 
   parts.dead_letters = &dead;
   PipelineOptions options;
   options.once = true;
+  options.delivery = delivery;
   options.batch.rows_max = static_cast<std::uint32_t>(1 + w.below(9));
   options.batch.bytes_max = 1;  // the budget is counted in batches here
   options.in_flight_bytes_max = 1 + w.below(600);
@@ -118,7 +119,7 @@ std::string check_complete(const World& w) {
   return {};
 }
 
-Verdict run_seed(std::uint64_t seed, Mutation mutation) {
+Verdict run_seed(std::uint64_t seed, Mutation mutation, Delivery delivery = Delivery::exactly_once) {
   World w(seed, mutation);
   Verdict verdict;
   const bool flag = w.chance(60);
@@ -160,10 +161,10 @@ Verdict run_seed(std::uint64_t seed, Mutation mutation) {
             row->second.xmin = ++w.lsn;
           }
         };
-        live(w, source, journal, loaders, last, meanwhile);
+        live(w, source, journal, loaders, last, delivery, meanwhile);
       } else {
         LogModel source(w, journal);
-        live(w, source, journal, loaders, last, [] {});
+        live(w, source, journal, loaders, last, delivery, [] {});
       }
     } catch (const Crash&) {
       ++verdict.crashes;
@@ -173,7 +174,7 @@ Verdict run_seed(std::uint64_t seed, Mutation mutation) {
     if (last) break;
   }
   w.settle_running(true);
-  verdict.violation = check_no_doubles(w);
+  if (delivery == Delivery::exactly_once) verdict.violation = check_no_doubles(w);
   if (verdict.violation.empty()) verdict.violation = check_acknowledged(w);
   if (verdict.violation.empty()) verdict.violation = check_complete(w);
   return verdict;
@@ -185,9 +186,9 @@ std::uint64_t seeds_wanted(std::uint64_t otherwise) {
 }
 
 // Runs until one seed shows the mutation, at most `most` seeds; true if it was shown.
-bool is_caught(Mutation mutation, std::uint64_t most) {
+bool is_caught(Mutation mutation, std::uint64_t most, Delivery delivery = Delivery::exactly_once) {
   for (std::uint64_t seed = 1; seed <= most; ++seed) {
-    if (const Verdict v = run_seed(seed, mutation); !v.violation.empty()) {
+    if (const Verdict v = run_seed(seed, mutation, delivery); !v.violation.empty()) {
       WARN("caught by seed " << seed << ": " << v.violation);
       return true;
     }
@@ -207,6 +208,17 @@ TEST_CASE("nothing is lost, doubled or acknowledged early, whatever crashes and 
     rows += v.rows;
   }
   WARN(seeds << " seeds, " << crashes << " crashes, " << rows << " rows");
+  CHECK(crashes > seeds / 2);
+}
+
+TEST_CASE("at least once, nothing is lost or acknowledged early either") {
+  const std::uint64_t seeds = seeds_wanted(24'000) / 4;
+  std::uint64_t crashes = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    const Verdict v = run_seed(seed, {}, Delivery::at_least_once);
+    if (!v.violation.empty()) FAIL("seed " << seed << ": " << v.violation);
+    crashes += v.crashes;
+  }
   CHECK(crashes > seeds / 2);
 }
 
@@ -244,4 +256,10 @@ TEST_CASE("the simulation notices when the source is told before the load") {
   Mutation m;
   m.early_ack = true;
   CHECK(is_caught(m, 2000));
+}
+
+TEST_CASE("the simulation notices when at least once gives numbers again after a restart") {
+  Mutation m;
+  m.old_numbers = true;
+  CHECK(is_caught(m, 2000, Delivery::at_least_once));
 }

@@ -37,6 +37,7 @@ struct Mutation {
   bool no_token = false;     // the target does not know repetitions of one request
   bool no_kill = false;      // a look does not wait for what still runs
   bool early_ack = false;    // the source is told before the load
+  bool old_numbers = false;  // a new process gives its attempts numbers that were given before
 };
 
 struct Landed1 {
@@ -142,7 +143,9 @@ inline std::int64_t cell(const RowBatch& batch, std::size_t column, std::size_t 
 // The journal. For the log source it behaves as the offset commit does: a new intent closes the one before it.
 class ModelJournal final : public Journal {
  public:
-  ModelJournal(World& world, bool in_commits) : w_(world), in_commits_(in_commits) {}
+  ModelJournal(World& world, bool in_commits) : w_(world), in_commits_(in_commits) {
+    if (w_.mutation.old_numbers) w_.number = w_.sequence = 0;
+  }
   Result<void> open(const Context&) override { return {}; }
   std::uint64_t generation() const noexcept override { return 1; }
   Result<std::vector<Intent>> pending() override {
@@ -183,19 +186,19 @@ class ModelJournal final : public Journal {
         w_.done_intents[{stream, sequence}] = known->second;
       }
       page.erase(known);
-    } else if (in_commits_ && w_.mutation.no_intent) {
-      w_.committed[stream] = last_end_;
+    } else if (in_commits_) {  // at least once, or no_intent
+      w_.committed[stream] = ends_[stream];
     }
     w_.step();
     return {};
   }
-  void note_end(std::uint64_t end) { last_end_ = end; }
+  void note_end(const std::string& stream, std::uint64_t end) { ends_[stream] = end; }
   void close() noexcept override {}
 
  private:
   World& w_;
   bool in_commits_;
-  std::uint64_t last_end_ = 0;
+  std::map<std::string, std::uint64_t> ends_;
 };
 
 class ModelDeadLetters final : public DeadLetters {
@@ -471,7 +474,7 @@ class LogModel final : public Extractor {
     told_.push_back({stream, position});
     ByteReader r(position.bytes);
     (void)r.little<std::uint64_t>();
-    journal_.note_end(r.little<std::uint64_t>());
+    journal_.note_end(stream, r.little<std::uint64_t>());
     return {};
   }
   std::vector<Acknowledged> take_acknowledged() override { return std::exchange(told_, {}); }
