@@ -13,38 +13,70 @@ namespace {
 struct Findings {
   bool json = false;
   std::vector<std::string> problems, advice;
+  int status = exit_done;
   void good(const std::string& line) const {
     if (!json) print("ok       " + line + "\n");
   }
-  void problem(std::string line) {
+  // What has to be changed by hand outweighs what may be well again in a minute.
+  void problem(std::string line, Errc code) {
     if (!json) print("MISSING  " + line + "\n");
     problems.push_back(std::move(line));
+    status = std::max(status, exit_of(halt(code, {})) == exit_usage ? int{exit_usage} : int{exit_failed});
   }
+  void problem(const Error& error) { problem(error.message, error.code); }
   void advise(std::string line) {
     if (!json) print("advice   " + line + "\n");
     advice.push_back(std::move(line));
   }
 };
 
-void check_flag(const TableConfig& table, const FlagFacts& facts, Findings& found) {
-  const std::string mend = "; mend it with: pgch setup --table " + table.name + " --apply";
+void check_flag(const Session& session, const TableConfig& table, const FlagFacts& facts, Findings& found) {
+  const std::string mend = "; mend it with: " + command_again(session, "setup", table) + " --apply";
   if (!facts.may_select)
     found.problem(
-        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name));
+        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name),
+        Errc::permission);
   if (!facts.column_exists) {
-    found.problem(fmt::format("table {} has no column {}{}", table.name, table.flag_column, mend));
-  } else if (!facts.column_is_boolean) {
+    found.problem(fmt::format("table {} has no column {}{}", table.name, table.flag_column, mend), Errc::not_found);
+    return;
+  }
+  if (!facts.column_is_boolean) {
     found.problem(fmt::format("the column {} of table {} is no boolean; name another one with \"flag_column\"",
-                              table.flag_column, table.name));
+                              table.flag_column, table.name),
+                  Errc::schema);
   } else if (!facts.may_update) {
     found.problem(fmt::format("no right to mark rows of table {}; mend it with: GRANT UPDATE ({}) ON {} TO <user>",
-                              table.name, table.flag_column, table.name));
+                              table.name, table.flag_column, table.name),
+                  Errc::permission);
   } else {
-    found.good(fmt::format("flag column {}", table.flag_column));
+    found.good("flag column " + table.flag_column);
   }
-  if (facts.column_exists && !facts.index_exists)
-    found.advise(
-        fmt::format("no partial index on the rows not sent: each batch reads past all that were sent{}", mend));
+  if (facts.index_exists) {
+    found.good("partial index on the rows not sent");
+  } else {
+    found.advise("no partial index on the rows not sent: each batch reads past all that were sent" + mend);
+  }
+}
+
+// The table that is there, by the loader itself: it proves that every column fits, or says which does not.
+void check_existing_target(Session& session, const TableConfig& table, const TableSchema& schema, Findings& found) {
+  TargetOptions target = target_of(session.config, table);
+  target.create = false;
+  auto loader = make_clickhouse(clickhouse_of(session.config, table), target);
+  if (!loader) return found.problem(loader.error());
+  const Context context{null_logger(), system_clock(), session.stop.get_token()};
+  if (auto opened = (*loader)->open(context); !opened) return found.problem(opened.error());
+  auto traits = (*loader)->prepare(schema);
+  (*loader)->close();
+  if (!traits) return found.problem(traits.error());
+  if (!traits->can_look && session.config.run.delivery == Delivery::exactly_once) {
+    found.problem(fmt::format("the target table {} can't take rows exactly once: {} Mend that, or say delivery = "
+                              "\"at_least_once\"",
+                              target_name(table), traits->why_not),
+                  Errc::schema);
+  } else {
+    found.good("the target table " + target_name(table) + " is there, and every column fits");
+  }
 }
 
 std::string check_mapping(const TableConfig& table, const SourceTable& source, const std::optional<TableSchema>& target,
@@ -55,12 +87,7 @@ std::string check_mapping(const TableConfig& table, const SourceTable& source, c
     std::string type = clickhouse_type(column);
     if (target) {
       const std::size_t there = column_index(*target, column.name);
-      if (there == npos) {
-        found.problem(fmt::format("the target has no column {}; mend it with: ALTER TABLE {} ADD COLUMN {} {}",
-                                  column.name, target_name(table), quote_clickhouse(column.name), type));
-        continue;
-      }
-      type = clickhouse_type(target->columns[there]);
+      type = there == npos ? "no such column" : clickhouse_type(target->columns[there]);
     }
     if (json) {
       columns += fmt::format("{}{{\"source\":{},\"source_type\":{},\"target\":{},\"target_type\":{},\"key\":{}}}",
@@ -72,9 +99,26 @@ std::string check_mapping(const TableConfig& table, const SourceTable& source, c
     }
   }
   if (source.schema.key_order.empty())
-    found.advise(
-        fmt::format("table {} has no key: rows can't be told apart, and the target is a plain MergeTree", table.name));
+    found.problem(
+        fmt::format("table {} has no key, and the flag method must know which rows it sent: add a primary key, "
+                    "or name unique columns with the setting table.key",
+                    table.name),
+        Errc::schema);
   return columns;
+}
+
+void check_topic(Session& session, const TableConfig& table, Findings& found) {
+  const KafkaOptions kafka = kafka_of(session.config, table);
+  auto partitions = topic_info(kafka, session.context());
+  const bool missing = !partitions && partitions.error().code == Errc::not_found;
+  if (partitions || missing) found.good("Kafka at " + kafka.bootstrap);
+  if (partitions) {
+    found.good(fmt::format("topic {} with {}", kafka.topic, counted(partitions->size(), "partition")));
+  } else if (missing && kafka.create_topic) {
+    found.good(fmt::format("topic {} will be made at the first start", kafka.topic));
+  } else {
+    found.problem(partitions.error());
+  }
 }
 
 Result<std::string> check_table(Session& session, PostgresSession& source, bool target_answers,
@@ -82,13 +126,13 @@ Result<std::string> check_table(Session& session, PostgresSession& source, bool 
   if (!session.json) print(fmt::format("\nTable {} → {}\n", table.name, target_name(table)));
   auto facts = flag_facts(source, table);
   if (!facts) {
-    found.problem(facts.error().message);
+    found.problem(facts.error());
     return std::string{};
   }
-  check_flag(table, *facts, found);
+  check_flag(session, table, *facts, found);
   auto described = describe_table(source, table, facts->column_exists);
   if (!described) {
-    found.problem(described.error().message);
+    found.problem(described.error());
     return std::string{};
   }
   std::optional<TableSchema> there;
@@ -97,27 +141,17 @@ Result<std::string> check_table(Session& session, PostgresSession& source, bool 
     auto asked = target ? (*target)->describe(target_of(session.config, table))
                         : Result<std::optional<TableSchema>>(target.error());
     if (!asked) {
-      found.problem(asked.error().message);
-    } else if (there = *std::move(asked); !there) {
-      if (table.target.create) {
-        found.good("the target table will be made with the first batch");
-      } else {
-        found.problem("the target table doesn't exist, and create = false");
-      }
+      found.problem(asked.error());
+    } else if (there = *std::move(asked); there) {
+      check_existing_target(session, table, described->schema, found);
+    } else if (table.target.create) {
+      found.good("the target table " + target_name(table) + " isn't there yet and will be made at the first start");
+    } else {
+      found.problem("the target table " + target_name(table) + " doesn't exist, and create = false", Errc::not_found);
     }
   }
   std::string columns = check_mapping(table, *described, there, found, session.json);
-  if (session.config.use_kafka) {
-    const KafkaOptions kafka = kafka_of(session.config, table);
-    auto partitions = topic_info(kafka, session.context());
-    if (partitions) {
-      found.good(fmt::format("topic {} with {} partitions", kafka.topic, partitions->size()));
-    } else if (partitions.error().code == Errc::not_found && kafka.create_topic) {
-      found.good(fmt::format("topic {} will be made by the producer", kafka.topic));
-    } else {
-      found.problem(partitions.error().message);
-    }
-  }
+  if (session.config.use_kafka) check_topic(session, table, found);
   return columns;
 }
 
@@ -133,7 +167,7 @@ Result<int> check(Session& session) {
     auto version = source->query("SHOW server_version");
     found.good("PostgreSQL " + (version && !version->empty() ? version->front().front().value_or("") : std::string{}));
   } else {
-    found.problem(opened.error().message);
+    found.problem(opened.error());
   }
   std::unique_ptr<ClickHouse> target;
   if (auto opened = open_clickhouse(session.config.clickhouse, session.context()); opened) {
@@ -142,10 +176,10 @@ Result<int> check(Session& session) {
       found.good("ClickHouse " + *version + " at " + session.config.clickhouse.url);
       target = *std::move(opened);
     } else {
-      found.problem(version.error().message);
+      found.problem(version.error());
     }
   } else {
-    found.problem(opened.error().message);
+    found.problem(opened.error());
   }
   std::string json;
   if (source) {
@@ -171,7 +205,7 @@ Result<int> check(Session& session) {
                                                    ? std::string("One thing is")
                                                    : std::to_string(found.problems.size()) + " things are"));
   }
-  return found.problems.empty() ? exit_done : exit_failed;
+  return found.status;
 }
 
 }  // namespace

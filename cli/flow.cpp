@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <iostream>
 #include <mutex>
 #include <thread>
 
@@ -17,6 +18,7 @@ struct Running {
   std::string name;
   std::optional<Pipeline> pipeline;
   std::optional<std::uint64_t> rows_expected;
+  std::string dead_letter_file, dead_letter_topic, brokers;
   std::optional<Error> error;
   bool stored_at_far_end = false;  // the consuming half's numbers are the ones that count
 };
@@ -55,7 +57,7 @@ Totals totals_of(const std::vector<std::unique_ptr<Running>>& all) {
 }
 
 std::string progress_line(const Totals& now, double rows_per_s, double bytes_per_s) {
-  std::string line = fmt::format("{} rows", human_count(now.rows));
+  std::string line = counted(now.rows, "row");
   if (now.expected && *now.expected >= now.rows && *now.expected > 0) {
     const double part = static_cast<double>(now.rows) / static_cast<double>(*now.expected);
     constexpr int width = 20;
@@ -69,8 +71,8 @@ std::string progress_line(const Totals& now, double rows_per_s, double bytes_per
   if (now.expected && *now.expected > now.rows && rows_per_s >= 1) {
     line += fmt::format(", {} left", human_seconds(static_cast<double>(*now.expected - now.rows) / rows_per_s));
   }
-  if (now.rejected != 0) line += fmt::format(", {} dead letters", human_count(now.rejected));
-  if (now.retries != 0) line += fmt::format(", {} retries", human_count(now.retries));
+  if (now.rejected != 0) line += ", " + counted(now.rejected, "dead letter");
+  if (now.retries != 0) line += ", " + counted(now.retries, "retry", "retries");
   return line;
 }
 
@@ -124,6 +126,7 @@ class Display {
 
 void print_summary(const Session& session, const std::string& verb, const Totals& totals, double seconds,
                    const std::vector<std::unique_ptr<Running>>& all, int status) {
+  const bool ended_badly = status != exit_done && status != exit_dead_letters;
   const double rate = seconds > 0 ? static_cast<double>(totals.rows) / seconds : 0;
   if (session.json) {
     std::string failed;
@@ -139,22 +142,40 @@ void print_summary(const Session& session, const std::string& verb, const Totals
                     "\"rows_per_s\":{:.0f},\"dead_letters\":{},"
                     "\"retries\":{},\"in_doubt\":{},\"rows_found_landed\":{},\"errors\":[{}]}}\n",
                     verb,
-                    status == exit_failed         ? "failed"
+                    ended_badly                   ? "failed"
                     : status == exit_dead_letters ? "dead_letters"
                                                   : "done",
                     totals.rows, totals.bytes, totals.batches, seconds, rate, totals.rejected, totals.retries,
                     totals.in_doubt, totals.found, failed));
     return;
   }
-  if (session.quiet || (status == exit_failed && totals.rows == 0)) return;  // its error says it all
-  std::string line =
-      fmt::format("{}: {} rows, {} in {}", status == exit_failed ? "Failed" : "Done", human_count(totals.rows),
-                  human_bytes(static_cast<double>(totals.bytes)), human_seconds(seconds));
+  if (session.quiet || (ended_badly && totals.rows == 0)) return;  // its error says it all
+  std::string line = fmt::format("{}: {}, {} in {}", ended_badly ? "Failed" : "Done", counted(totals.rows, "row"),
+                                 human_bytes(static_cast<double>(totals.bytes)), human_seconds(seconds));
   if (totals.rows != 0) line += fmt::format(" ({} rows/s)", human_count(static_cast<std::uint64_t>(rate)));
-  if (totals.found != 0)
-    line += fmt::format("; {} rows of an earlier attempt were found at the target", human_count(totals.found));
-  if (totals.rejected != 0) line += fmt::format("; {} dead letters", human_count(totals.rejected));
+  if (totals.found != 0) line += "; " + counted(totals.found, "row") + " of an earlier attempt found at the target";
+  if (totals.rejected != 0) line += "; " + counted(totals.rejected, "dead letter");
   print(line + "\n");
+}
+
+// Also with -q: what couldn't be moved must not go unseen, and nobody should have to search for it.
+void tell_of_dead_letters(const std::vector<std::unique_ptr<Running>>& all) {
+  for (const auto& one : all) {
+    if (!one->pipeline) continue;
+    const PipelineStats stats = one->pipeline->stats();
+    if (const std::uint64_t n = stats.produce.rows_rejected; n != 0 && !one->dead_letter_file.empty()) {
+      std::cerr << "pgch: " << counted(n, "row") << " of " << one->name << " could not be moved and "
+                << (n == 1 ? "lies" : "lie") << " as " << (n == 1 ? "a dead letter" : "dead letters") << " in "
+                << one->dead_letter_file << "; look at the reasons with: jq -r .reason " << one->dead_letter_file
+                << '\n';
+    }
+    if (const std::uint64_t n = stats.consume.rows_rejected; n != 0 && !one->dead_letter_topic.empty()) {
+      std::cerr << "pgch: " << counted(n, "message") << " for " << one->name << " could not be moved and "
+                << (n == 1 ? "lies" : "lie") << " as " << (n == 1 ? "a dead letter" : "dead letters") << " in topic "
+                << one->dead_letter_topic << "; look at the reasons with: kcat -C -e -b " << one->brokers << " -t "
+                << one->dead_letter_topic << " -f '%h\\n'\n";
+    }
+  }
 }
 
 }  // namespace
@@ -165,6 +186,9 @@ Result<int> run_all(Session& session, std::vector<NamedPipeline> pipelines, cons
     auto running = std::make_unique<Running>();
     running->name = one.name;
     running->rows_expected = one.rows_expected;
+    running->dead_letter_file = one.dead_letter_file;
+    running->dead_letter_topic = one.dead_letter_topic;
+    running->brokers = one.brokers;
     // A transport and a loader mean that the rows are counted where the transport's far end stores them.
     running->stored_at_far_end = one.stages.transport != nullptr && one.stages.loader != nullptr;
     auto pipeline = Pipeline::create(std::move(one.stages), one.options, session.log, system_clock());
@@ -197,8 +221,9 @@ Result<int> run_all(Session& session, std::vector<NamedPipeline> pipelines, cons
   for (const auto& one : all) {
     if (one->error && first == nullptr) first = &*one->error;
   }
-  if (first != nullptr) status = first->code == Errc::config ? exit_usage : exit_failed;
+  if (first != nullptr) status = exit_of(*first) == exit_usage ? exit_usage : exit_failed;
   print_summary(session, verb, totals, seconds, all, status);
+  tell_of_dead_letters(all);
   if (first != nullptr) fail(&session, false, *first);
   return status;
 }

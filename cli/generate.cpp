@@ -110,7 +110,8 @@ Result<int> generate(Session& session, Asked asked) {
   options.delivery = Delivery::at_least_once;
   if (asked.options.rows_per_s != 0) options.poll = std::chrono::milliseconds(20);
   std::vector<NamedPipeline> pipelines;
-  NamedPipeline one{asked.options.table, std::move(stages), options, std::nullopt};
+  NamedPipeline one{asked.options.table, std::move(stages), options, {}, {}, {}, {}};
+  if (asked.kafka_to_postgres) one.dead_letter_topic = dead_letter_topic(kafka), one.brokers = kafka.bootstrap;
   if (asked.options.rows_max != 0 && !asked.kafka_to_postgres) one.rows_expected = asked.options.rows_max;
   pipelines.push_back(std::move(one));
   return run_all(session, std::move(pipelines), "generate");
@@ -131,15 +132,22 @@ void add_generate(CLI::App& app, Program& program) {
   command->add_flag("--to-postgres", asked->to_postgres, "Into the table, which is made if it is missing");
   command->add_flag("--to-kafka", asked->to_kafka, "Into the topic");
   command->add_flag("--kafka-to-postgres", asked->kafka_to_postgres, "From the topic into the table, until Ctrl-C");
-  command->add_option("--rows", asked->options.rows_max, "How many; 0: until Ctrl-C")->capture_default_str();
+  command->add_option("--rows", asked->options.rows_max, "How many; 0: until Ctrl-C")
+      ->type_name("N")
+      ->capture_default_str();
   command->add_option("--rate", asked->options.rows_per_s, "Rows a second; 0: as fast as possible")
+      ->type_name("N")
       ->capture_default_str();
   command
       ->add_option("--seed", asked->options.seed, "The same seed gives the same events; 0: a new one, which is printed")
+      ->type_name("N")
       ->capture_default_str();
   command->add_option("--first-id", asked->first_id, "First id; 0: after the last one that is there")
+      ->type_name("N")
       ->capture_default_str();
-  command->add_option("--payload", asked->options.payload_bytes, "Bytes of the JSON payload")->capture_default_str();
+  command->add_option("--payload", asked->options.payload_bytes, "Bytes of the JSON payload")
+      ->type_name("N")
+      ->capture_default_str();
   command->add_flag("--once", asked->once, "With --kafka-to-postgres: end at what is in the topic now");
   command->add_flag("!--no-create", asked->create, "The table must be there");
   on_parsed(command, program, [asked](Session& session) { return generate(session, *asked); });

@@ -46,12 +46,24 @@ std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
+// What may follow a verb: its words where they are few, and its flags.
+std::vector<std::string> words_of(const CLI::App& app, const CLI::App& verb) {
+  std::vector<std::string> out;
+  if (verb.get_name() == "completion") out = {"bash", "zsh"};
+  if (verb.get_name() == "help") {
+    out = {"settings"};
+    for (const CLI::App* one : verbs_of(app)) out.push_back(one->get_name());
+  }
+  for (std::string& flag : flags_of(verb)) out.push_back(std::move(flag));
+  return out;
+}
+
 std::string bash_script(const CLI::App& app) {
   std::vector<std::string> names;
   std::string cases;
   for (const CLI::App* verb : verbs_of(app)) {
     names.push_back(verb->get_name());
-    cases += fmt::format("    {}) words='{}' ;;\n", verb->get_name(), joined(flags_of(*verb)));
+    cases += fmt::format("    {}) words='{}' ;;\n", verb->get_name(), joined(words_of(app, *verb)));
   }
   return fmt::format(
       "# bash completion of pgch: source <(pgch completion bash)\n"
@@ -75,7 +87,7 @@ std::string zsh_script(const CLI::App& app) {
     std::replace(what.begin(), what.end(), '\'', ' ');
     std::replace(what.begin(), what.end(), ':', ',');
     names += fmt::format("    '{}:{}'\n", verb->get_name(), what);
-    cases += fmt::format("    {}) flags=({}) ;;\n", verb->get_name(), joined(flags_of(*verb)));
+    cases += fmt::format("    {}) flags=({}) ;;\n", verb->get_name(), joined(words_of(app, *verb)));
   }
   return fmt::format(
       "#compdef pgch\n# zsh completion of pgch: source <(pgch completion zsh), or put it into a folder of $fpath as "
@@ -104,7 +116,7 @@ std::string overview(const CLI::App& app) {
 void add_completion(CLI::App& app, Program& program) {
   CLI::App* command = app.add_subcommand("completion", "Print the completion script of a shell");
   auto shell = std::make_shared<std::string>();
-  command->add_option("shell", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  command->add_option("shell", *shell, "bash or zsh")->type_name("")->required()->check(CLI::IsMember({"bash", "zsh"}));
   command->footer("\nExamples:\n  source <(pgch completion bash)\n");
   command->callback([&app, &program, shell] {
     program.needs_config = false;
@@ -122,7 +134,7 @@ void add_help(CLI::App& app, Program& program) {
     bool markdown = false;
   };
   auto asked = std::make_shared<Asked>();
-  command->add_option("topic", asked->topic, "A command, or \"settings\"");
+  command->add_option("topic", asked->topic, "A command, or \"settings\"")->type_name("");
   command->add_flag("--markdown", asked->markdown, "The settings as tables for docs/CONFIGURATION.md");
   command->callback([&app, &program, asked] {
     program.needs_config = false;

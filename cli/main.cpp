@@ -77,8 +77,9 @@ int run_action(Program& program, Log& log, bool password_in_arguments) {
               "password_file or ~/.pgpass");
   }
   Signals signals(log);
-  Session session{std::move(config),   log,       signals.stop(),         program.flags.json,
-                  program.flags.quiet, variables, program.flags.overrides};
+  Session session{std::move(config),     log,       signals.stop(),          program.flags.json,
+                  program.flags.quiet,   variables, program.flags.overrides, program.flags.config_file,
+                  program.flags.env_file};
   auto status = program.action(session);
   log.draw({});
   if (!status) return fail(&session, program.flags.json, status.error());
@@ -137,6 +138,9 @@ int main_of(int argc, char** argv) {
       "\nExamples:\n"
       "  pgch run --from postgresql://me@localhost/test_db --to chdb://./warehouse --table user_logins --once\n"
       "  pgch query --to chdb://./warehouse \"SELECT count() FROM user_logins_current\"\n"
+      "Exit status: 0 done, 1 failed while running, 2 the command or the configuration has to be changed (also: what "
+      "it\n"
+      "names isn't there or doesn't fit), 3 differences found, 4 done with dead letters, 130 interrupted.\n"
       "Help on a command: pgch help run; on all settings: pgch help settings\n");
   for (auto* add : {add_run, add_produce, add_consume, add_verify, add_check, add_setup, add_teardown, add_ddl,
                     add_status, add_query, add_serve, add_generate, add_completion, add_help}) {
@@ -167,9 +171,22 @@ int main_of(int argc, char** argv) {
 
 }  // namespace
 
+int exit_of(const Error& error) noexcept {
+  switch (error.code) {
+    case Errc::config:
+    case Errc::not_found:
+    case Errc::schema:
+    case Errc::unsupported:
+      return exit_usage;
+    case Errc::stopped:
+      return exit_interrupted;
+    default:
+      return exit_failed;
+  }
+}
+
 int fail(Session* session, bool json, const Error& error) {
   if (session != nullptr) session->log.draw({});
-  const bool interrupted = error.code == Errc::stopped;
   if (json) {
     print("{\"status\":\"failed\",\"error\":{\"code\":" + json_text(name_of(error.code)) +
           ",\"message\":" + json_text(error.message) + ",\"native\":" + json_text(error.native) + "}}\n");
@@ -179,8 +196,7 @@ int fail(Session* session, bool json, const Error& error) {
                     ? ""
                     : " (" + error.native + ")")
             << '\n';
-  if (interrupted) return exit_interrupted;
-  return error.code == Errc::config ? exit_usage : exit_failed;
+  return exit_of(error);
 }
 
 }  // namespace pgch::cli

@@ -6,14 +6,15 @@ namespace pgch::cli {
 namespace {
 
 // A flag that is a setting under another name.
-void setting(CLI::App* verb, Program& program, const std::string& flag, const std::string& name,
-             const std::string& what) {
+void setting(CLI::App* verb, Program& program, const std::string& flag, const std::string& value_name,
+             const std::string& name, const std::string& what) {
   verb->add_option_function<std::string>(
-      flag,
-      [&program, flag, name](const std::string& value) {
-        program.flags.overrides.push_back({name, value, flag});
-      },
-      what);
+          flag,
+          [&program, flag, name](const std::string& value) {
+            program.flags.overrides.push_back({name, value, flag});
+          },
+          what)
+      ->type_name(value_name);
 }
 
 void add_set(CLI::App* verb, Program& program) {
@@ -43,9 +44,9 @@ CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, con
   verb->add_option("--env-file", program.flags.env_file, "File of NAME=value; without it ./.env, if there is one")
       ->type_name("FILE");
   if (wants.source)
-    setting(verb, program, "--from", "postgres.url", "PostgreSQL: postgresql://user@host:port/database");
+    setting(verb, program, "--from", "URL", "postgres.url", "PostgreSQL: postgresql://user@host:port/database");
   if (wants.target)
-    setting(verb, program, "--to", "clickhouse.url",
+    setting(verb, program, "--to", "URL", "clickhouse.url",
             "ClickHouse: http://host:8123, https://…, or chdb://directory for the embedded engine");
   if (wants.tables) {
     verb->add_option_function<std::vector<std::string>>(
@@ -54,23 +55,25 @@ CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, con
               for (const std::string& one : all) program.flags.overrides.push_back({"table", one, "--table"});
             },
             "Table at PostgreSQL; may be repeated")
+        ->type_name("TABLE")
         ->allow_extra_args(false);
-    setting(verb, program, "--target", "table.target", "Table at ClickHouse, if it has another name");
-    setting(verb, program, "--flag-column", "table.flag_column", "Column that says whether a row was sent");
+    setting(verb, program, "--target", "TABLE", "table.target", "Table at ClickHouse, if it has another name");
+    setting(verb, program, "--flag-column", "COLUMN", "table.flag_column", "Column that says whether a row was sent");
   }
   if (wants.kafka) {
-    setting(verb, program, "--kafka", "kafka.bootstrap", "Kafka's brokers, host:port");
-    setting(verb, program, "--topic", "kafka.topic", "Topic");
-    setting(verb, program, "--group", "kafka.group", "Consumer group");
+    setting(verb, program, "--kafka", "HOST:PORT", "kafka.bootstrap",
+            "Kafka's brokers, several with commas between them");
+    setting(verb, program, "--topic", "TOPIC", "kafka.topic", "Topic");
+    setting(verb, program, "--group", "GROUP", "kafka.group", "Consumer group");
   }
   if (wants.batches) {
-    setting(verb, program, "--batch-rows", "batch.rows", "Rows of one batch at most");
-    setting(verb, program, "--pipeline", "pipeline", "Name of the pipeline");
+    setting(verb, program, "--batch-rows", "N", "batch.rows", "Rows of one batch at most");
+    setting(verb, program, "--pipeline", "NAME", "pipeline", "Name of the pipeline");
   }
-  if (wants.tables) setting(verb, program, "--state", "state", "Directory of journal and dead letters");
+  if (wants.tables) setting(verb, program, "--state", "DIRECTORY", "state", "Directory of journal and dead letters");
   add_set(verb, program);
-  setting(verb, program, "--log-level", "log.level", "debug, info, warning or error");
-  setting(verb, program, "--log-format", "log.format", "text or json");
+  setting(verb, program, "--log-level", "LEVEL", "log.level", "debug, info, warning or error");
+  setting(verb, program, "--log-format", "FORMAT", "log.format", "text or json");
   if (wants.json) verb->add_flag("--json", program.flags.json, "Result as JSON on standard output");
   verb->add_flag("-q,--quiet", program.flags.quiet, "No progress, only warnings and errors");
   verb->footer("\nExamples:\n" + examples);

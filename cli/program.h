@@ -16,6 +16,8 @@ class App;
 
 namespace pgch::cli {
 
+/// One rule: 2 if the command or the configuration has to be changed, also when what it names isn't there or doesn't
+/// fit; 1 if something failed that was rightly asked for.
 enum Exit : int {
   exit_done = 0,
   exit_failed = 1,
@@ -39,6 +41,7 @@ struct Session {
   bool json = false, quiet = false;
   std::map<std::string, std::string> environment;
   std::vector<ConfigOverride> overrides;
+  std::string config_file, env_file;  ///< as typed; empty: not typed
   Context context() { return {log, system_clock(), stop.get_token()}; }
 };
 
@@ -81,6 +84,11 @@ std::string overview(const CLI::App& app);
 Result<std::vector<TableConfig>> tables_of(const Session& session);
 /// No address of PostgreSQL and none of libpq's own: says how to give one.
 Result<void> require_source(const Session& session);
+/// The exit status that goes with an error: exit_usage, exit_failed or exit_interrupted.
+int exit_of(const Error& error) noexcept;
+/// "pgch setup -c pgch.toml --table t": `verb` for this table with the flags that were typed, to be pasted into a
+/// shell. Passwords are left out.
+std::string command_again(const Session& session, const std::string& verb, const TableConfig& table);
 /// Prints the sentence and gives the exit status that goes with it.
 int fail(Session* session, bool json, const Error& error);
 

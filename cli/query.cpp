@@ -86,9 +86,9 @@ void add_query(CLI::App& app, Program& program) {
     std::string sql, format;
   };
   auto asked = std::make_shared<Asked>();
-  command->add_option("sql", asked->sql, "The statement; - reads it from standard input")->required();
-  command->add_option("-f,--format", asked->format,
-                      "ClickHouse's output format; PrettyCompact on a terminal, else TSV");
+  command->add_option("sql", asked->sql, "The statement; - reads it from standard input")->type_name("")->required();
+  command->add_option("-f,--format", asked->format, "ClickHouse's output format; PrettyCompact on a terminal, else TSV")
+      ->type_name("FORMAT");
   on_parsed(command, program, [asked](Session& session) { return query(session, asked->sql, asked->format); });
 }
 
@@ -103,16 +103,23 @@ void add_serve(CLI::App& app, Program& program) {
     std::vector<std::string> users;
   };
   auto asked = std::make_shared<Asked>();
-  command->add_option_function<std::string>(
-      "--path",
-      [&program](const std::string& path) {
-        program.flags.overrides.push_back({"clickhouse.url", "chdb://" + path, "--path"});
-      },
-      "The engine's directory, like --to chdb://directory");
-  command->add_option("--port", asked->options.port, "Port; 0: any free one")->capture_default_str();
-  command->add_option("--host", asked->options.host, "Address to listen on")->capture_default_str();
-  command->add_option("--threads", asked->options.threads, "Requests at the same time")->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--path",
+          [&program](const std::string& path) {
+            program.flags.overrides.push_back({"clickhouse.url", "chdb://" + path, "--path"});
+          },
+          "The engine's directory, like --to chdb://directory")
+      ->type_name("DIRECTORY");
+  command->add_option("--port", asked->options.port, "Port; 0: any free one")->type_name("PORT")->capture_default_str();
+  command->add_option("--host", asked->options.host, "Address to listen on")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  command->add_option("--threads", asked->options.threads, "Requests at the same time")
+      ->type_name("N")
+      ->capture_default_str();
   command->add_option("--user", asked->users, "A user; the password is in PGCH_SERVE_PASSWORD_<user>")
+      ->type_name("NAME")
       ->allow_extra_args(false);
   on_parsed(command, program, [asked](Session& session) { return serve(session, asked->options, asked->users); });
 }

@@ -215,6 +215,7 @@ void add_ddl(CLI::App& app, Program& program) {
   auto choice = std::make_shared<Choice>();
   choice->version = assumed_version;
   command->add_option("--server-version", choice->version, "Version of ClickHouse that the SQL is for")
+      ->type_name("VERSION")
       ->capture_default_str();
   on_parsed(command, program, [choice](Session& session) { return ddl(session, *choice); });
 }

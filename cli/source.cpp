@@ -40,9 +40,8 @@ Result<FlagFacts> flag_facts(PostgresSession& source, const TableConfig& table) 
       {*name, table.flag_column});
   if (!rows) return std::move(rows).error();
   if (rows->empty()) {
-    return halt(Errc::not_found, fmt::format("There is no table {} in this PostgreSQL database; check the name, its "
-                                             "schema (\"schema.table\") and the database.",
-                                             table.name));
+    if (auto described = source.describe(table.name, {}); !described) return std::move(described).error();
+    return halt(Errc::not_found, "There is no table " + table.name + " in this PostgreSQL database.");
   }
   const auto& row = rows->front();
   return FlagFacts{yes(row[0]), yes(row[1]), yes(row[2]), yes(row[3]), yes(row[4])};

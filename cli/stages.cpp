@@ -78,6 +78,10 @@ Result<TableSchema> consumed_schema(Session& session, const TableConfig& table) 
   return schema;
 }
 
+std::string dead_letter_topic(const KafkaOptions& options) {
+  return options.dead_letter_topic.empty() ? options.topic + ".dlq" : options.dead_letter_topic;
+}
+
 Result<std::unique_ptr<Transport>> transport_of(const KafkaOptions& options) {
 #ifdef PGCH_HAVE_KAFKA
   return make_kafka(options);

@@ -10,6 +10,8 @@ enum class Half : std::uint8_t { whole, produce, consume };
 
 Result<Stages> stages_of(Session& session, const TableConfig& table, Half half);
 Result<std::unique_ptr<Transport>> transport_of(const KafkaOptions& options);
+/// Topic of the dead letters of what is consumed.
+std::string dead_letter_topic(const KafkaOptions& options);
 /// What the consumer turns messages into: the table's `types`, else what PostgreSQL says, else the existing target.
 Result<TableSchema> consumed_schema(Session& session, const TableConfig& table);
 

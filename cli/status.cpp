@@ -13,33 +13,74 @@
 namespace pgch::cli {
 namespace {
 
-using Facts = std::vector<std::pair<std::string, std::string>>;  // name, JSON value
+struct Fact {
+  std::string name, value;
+  bool quoted = false;  // in JSON
+};
+class Facts {
+ public:
+  void text(std::string name, std::string value) { all_.push_back({std::move(name), std::move(value), true}); }
+  void error(std::string name, const Error& error) {
+    text(std::move(name), error.message);
+    status_ = std::max(status_, exit_of(error) == exit_usage ? int{exit_usage} : int{exit_failed});
+  }
+  void number(std::string name, std::uint64_t value) { json(std::move(name), std::to_string(value)); }
+  void json(std::string name, std::string value) { all_.push_back({std::move(name), std::move(value), false}); }
+  const std::vector<Fact>& all() const { return all_; }
+  int status() const { return status_; }
 
-std::string number(std::uint64_t value) { return std::to_string(value); }
+ private:
+  std::vector<Fact> all_;
+  int status_ = exit_done;  // the worst of its errors
+};
+
+std::uint64_t lines_of(const std::string& path) {
+  std::uint64_t lines = 0;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+// Of both halves: the file of the producing one and the topic of the consuming one.
+void dead_letter_facts(Session& session, const TableConfig& table, Facts& facts) {
+  const std::string file = dead_letters_path(journal_of(session.config, table));
+  const std::uint64_t in_file = lines_of(file);
+  std::uint64_t in_topic = 0;
+  std::string topic;
+  if (session.config.use_kafka) {
+    KafkaOptions kafka = kafka_of(session.config, table);
+    topic = kafka.topic = dead_letter_topic(kafka);
+    auto partitions = topic_info(kafka, session.context());
+    if (partitions) {
+      for (const PartitionInfo& one : *partitions) in_topic += static_cast<std::uint64_t>(one.high - one.low);
+    } else if (partitions.error().code != Errc::not_found) {  // it is made with the first dead letter
+      facts.error("dead_letters_error", partitions.error());
+    }
+  }
+  facts.number("dead_letters", in_file + in_topic);
+  if (in_file != 0) facts.text("dead_letter_file", file);
+  if (in_topic != 0) facts.text("dead_letter_topic", topic);
+}
 
 void journal_facts(Session& session, const TableConfig& table, Facts& facts) {
   const FileJournalOptions options = journal_of(session.config, table);
   const std::filesystem::path base = std::filesystem::path(options.directory) / options.pipeline;
   std::error_code problem;
   if (!std::filesystem::exists(base.string() + ".journal", problem)) {
-    facts.emplace_back("journal", json_text("none yet"));
+    facts.text("journal", "none yet");
   } else {
     auto journal = make_file_journal(options);
     auto opened = journal ? (*journal)->open(session.context()) : Result<void>(journal.error());
     if (opened) {
       auto pending = (*journal)->pending();
-      facts.emplace_back("journal", json_text("no process runs this pipeline"));
-      if (pending) facts.emplace_back("batches_under_way", number(pending->size()));
+      facts.text("journal", "no process runs this pipeline");
+      if (pending) facts.number("batches_under_way", pending->size());
       (*journal)->close();
     } else {
-      facts.emplace_back("journal", json_text(opened.error().code == Errc::conflict ? "in use: the pipeline is running"
-                                                                                    : opened.error().message));
+      facts.text("journal",
+                 opened.error().code == Errc::conflict ? "in use: the pipeline is running" : opened.error().message);
     }
   }
-  std::uint64_t letters = 0;
-  std::ifstream dead(base.string() + ".dead");
-  for (std::string line; std::getline(dead, line);) ++letters;
-  facts.emplace_back("dead_letters", number(letters));
 }
 
 void source_facts(Session& session, PostgresSession* source, const TableConfig& table, Facts& facts) {
@@ -47,20 +88,20 @@ void source_facts(Session& session, PostgresSession* source, const TableConfig& 
   if (source == nullptr) return;
   auto unsent = count_unsent(*source, table);
   if (unsent) {
-    facts.emplace_back("unsent_rows", number(*unsent));
+    facts.number("unsent_rows", *unsent);
   } else {
-    facts.emplace_back("source_error", json_text(unsent.error().message));
+    facts.error("source_error", unsent.error());
   }
 }
 
 void topic_facts(Session& session, const TableConfig& table, Facts& facts) {
   if (!session.config.use_kafka) return;
   const KafkaOptions kafka = kafka_of(session.config, table);
-  facts.emplace_back("topic", json_text(kafka.topic));
-  facts.emplace_back("group", json_text(kafka.group));
+  facts.text("topic", kafka.topic);
+  facts.text("group", kafka.group);
   auto partitions = topic_info(kafka, session.context());
   if (!partitions) {
-    facts.emplace_back("topic_error", json_text(partitions.error().message));
+    facts.error("topic_error", partitions.error());
     return;
   }
   std::int64_t messages = 0, lag = 0;
@@ -71,30 +112,30 @@ void topic_facts(Session& session, const TableConfig& table, Facts& facts) {
     list += fmt::format("{}{{\"id\":{},\"low\":{},\"high\":{},\"committed\":{}}}", list.empty() ? "" : ",", one.id,
                         one.low, one.high, one.committed);
   }
-  facts.emplace_back("topic_messages", std::to_string(messages));
-  facts.emplace_back("lag", std::to_string(lag));
-  facts.emplace_back("partitions", "[" + list + "]");
+  facts.json("topic_messages", std::to_string(messages));
+  facts.json("lag", std::to_string(lag));
+  facts.json("partitions", "[" + list + "]");
 }
 
 void target_facts(Session& session, const TableConfig& table, Facts& facts) {
   auto opened = open_clickhouse(clickhouse_of(session.config, table), session.context());
   if (!opened) {
-    facts.emplace_back("target_error", json_text(opened.error().message));
+    facts.error("target_error", opened.error());
     return;
   }
   ClickHouse* const target = opened->get();
   const std::string quoted = quote_clickhouse(target_of(session.config, table).table);
   auto there = target->describe(target_of(session.config, table));
   if (there && !*there) {
-    facts.emplace_back("target_rows", "0");
-    facts.emplace_back("target_exists", "false");
+    facts.json("target_rows", "0");
+    facts.json("target_exists", "false");
     return;
   }
   auto rows = there ? target->query("SELECT count() FROM " + quoted) : Result<std::string>(there.error());
   if (rows) {
-    facts.emplace_back("target_rows", number(std::strtoull(rows->c_str(), nullptr, 10)));
+    facts.number("target_rows", std::strtoull(rows->c_str(), nullptr, 10));
   } else {
-    facts.emplace_back("target_error", json_text(rows.error().message));
+    facts.error("target_error", rows.error());
   }
 }
 
@@ -102,37 +143,41 @@ Result<int> status(Session& session) {
   auto tables = tables_of(session);
   if (!tables) return std::move(tables).error();
   std::unique_ptr<PostgresSession> source;
-  std::string source_error, all;
+  std::optional<Error> source_error;
+  std::string all;
   if (require_source(session)) {
     auto opened = open_postgres(session.config.postgres, session.context());
     if (opened) {
       source = *std::move(opened);
     } else {
-      source_error = opened.error().message;
+      source_error = opened.error();
     }
   }
-  bool failed = !source_error.empty();
+  int worst = exit_done;
   for (const TableConfig& table : *tables) {
-    Facts facts{{"table", json_text(table.name)}, {"target", json_text(target_name(table))}};
+    Facts facts;
+    facts.text("table", table.name);
+    facts.text("target", target_name(table));
     source_facts(session, source.get(), table, facts);
-    if (!source_error.empty()) facts.emplace_back("source_error", json_text(source_error));
+    if (source_error) facts.error("source_error", *source_error);
     topic_facts(session, table, facts);
     target_facts(session, table, facts);
     journal_facts(session, table, facts);
+    dead_letter_facts(session, table, facts);
+    worst = std::max(worst, facts.status());
     std::string object;
-    for (const auto& [name, value] : facts) {
-      failed = failed || name.ends_with("_error");
+    for (const auto& [name, value, quoted] : facts.all()) {
       if (session.json) {
-        object += (object.empty() ? "" : ",") + json_text(name) + ":" + value;
+        object += (object.empty() ? "" : ",") + json_text(name) + ":" + (quoted ? json_text(value) : value);
       } else if (name != "partitions") {
-        print(fmt::format("{:18} {}\n", name, value.starts_with('"') ? value.substr(1, value.size() - 2) : value));
+        print(fmt::format("{:18} {}\n", name, value));
       }
     }
     if (session.json) all += (all.empty() ? "{" : ",{") + object + "}";
     if (!session.json && &table != &tables->back()) print("\n");
   }
   if (session.json) print("[" + all + "]\n");
-  return failed ? exit_failed : exit_done;
+  return worst;
 }
 
 }  // namespace

@@ -121,6 +121,12 @@ std::string human_count(std::uint64_t count) {
   return digits;
 }
 
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  std::string word(count == 1 || many.empty() ? one : many);
+  if (count != 1 && many.empty()) word += 's';
+  return human_count(count) + " " + word;
+}
+
 std::string human_bytes(double bytes) {
   static constexpr std::array<std::string_view, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
   std::size_t unit = 0;

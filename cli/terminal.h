@@ -37,7 +37,9 @@ bool stdout_is_terminal() noexcept;
 
 std::string json_text(std::string_view text);  ///< quoted and escaped
 std::string human_count(std::uint64_t count);  ///< 1 234 567
-std::string human_bytes(double bytes);         ///< 12.3 MiB
-std::string human_seconds(double seconds);     ///< 1 min 20 s
+/// "1 row", "10 rows"; `many` where it is not `one` with an s.
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many = {});
+std::string human_bytes(double bytes);      ///< 12.3 MiB
+std::string human_seconds(double seconds);  ///< 1 min 20 s
 
 }  // namespace pgch::cli

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <chrono>
+#include <iostream>
 
 #include "pgch/extract/scan.h"
 #include "program.h"
@@ -32,17 +33,30 @@ void print_report(const VerifyReport& report, bool quiet) {
   for (const std::string& one : report.messages()) print(one + "\n");
   if (quiet) return;
   if (report.equal()) {
-    print(fmt::format("Table {} in PostgreSQL and table {} in ClickHouse are equal: {} rows{}.\n", report.source_table,
-                      report.target_table, human_count(report.source_rows),
+    print(fmt::format("Table {} in PostgreSQL and table {} in ClickHouse are equal: {}{}.\n", report.source_table,
+                      report.target_table, counted(report.source_rows, "row"),
                       report.source_checksum ? fmt::format(", checksum {:016x}{:016x}", report.source_checksum->high,
                                                            report.source_checksum->low)
                                              : ""));
   }
   if (report.target_raw_rows > report.target_rows) {
-    print(
-        fmt::format("({} rows of older versions or repetitions are stored beside them; ClickHouse merges them away.)\n",
-                    human_count(report.target_raw_rows - report.target_rows)));
+    print(fmt::format("({} of older versions or repetitions stored beside them; ClickHouse merges them away.)\n",
+                      counted(report.target_raw_rows - report.target_rows, "row")));
   }
+}
+
+// On standard error: the findings themselves are the result.
+void say_what_next(const Session& session, const TableConfig& table, const VerifyReport& report) {
+  if (report.equal() || session.quiet) return;
+  if (report.unsent.value_or(0) != 0 || !report.target_exists) {
+    std::cerr << "pgch: move what waits with: " << command_again(session, "run", table)
+              << " --once, then verify again\n";
+    return;
+  }
+  std::cerr << "pgch: nothing waits at the source, so a further run changes nothing. Rows that were changed or deleted "
+               "after they were sent, set aside as dead letters (pgch status), or written to the target by others "
+               "differ like this; to move rows again, reset their flag: UPDATE "
+            << table.name << " SET " << table.flag_column << " = FALSE WHERE …\n";
 }
 
 Result<VerifyReport> verify_table(Session& session, const TableConfig& table, bool counts_only) {
@@ -92,6 +106,7 @@ Result<int> verify_all(Session& session, bool counts_only) {
     auto report = verify_table(session, table, counts_only);
     if (!report) return std::move(report).error();
     equal = equal && report->equal();
+    say_what_next(session, table, *report);
     if (session.json) {
       json += (json.empty() ? "" : ",") + as_json(*report);
     } else {

@@ -73,6 +73,7 @@ struct PGCH_EXPORT RowBatch {
   std::vector<std::uint64_t> versions;  ///< empty: all rows have `version`
   std::uint64_t version = 0;            ///< source position, never a clock: what _version becomes
   std::vector<std::uint32_t> ordinals;  ///< a row's place in the batch as first cut; empty: 0 … rows-1
+  std::vector<std::uint64_t> places;    ///< a row's number in its source (Kafka: offset), for messages; may be empty
   std::uint32_t rows = 0;
   std::string stream;  ///< the ordered stream this belongs to; batches of one stream stay in order
   Position position;

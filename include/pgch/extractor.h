@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ class PGCH_EXPORT Extractor {
   /// left open: the first batches handed out repeat exactly their positions, with `RowBatch::intent` set, before
   /// anything new. The context stays valid until close().
   virtual Result<void> open(const Context& context, std::vector<Intent> pending) = 0;
+  /// After open(): what batches will look like, if that is known by now; then the target is made ready before the first
+  /// batch, and also if none ever comes.
+  virtual std::shared_ptr<const TableSchema> known_schema() const { return nullptr; }
   /// Fills `into` (any previous content is discarded, its memory reused). Sets schema, columns, version, stream,
   /// position. Several batches may be out at once. An Error with Recovery::retry means: call again after a wait; the
   /// extractor has put itself back into a state from which that works (reconnecting if need be), and batches that were

@@ -19,14 +19,14 @@ namespace {
 Error io_error(const char* what, const std::string& path, int error) {
   const bool full = error == ENOSPC || error == EDQUOT;
   if (full) {
-    return retry(
-        Errc::limit,
-        fmt::format("No room left on the disk for {}: free some space; pgch waits and goes on by itself.", path),
-        "ENOSPC");
+    return retry(Errc::limit, fmt::format("No room left on the disk for {}: free some space there.", path), "ENOSPC");
   }
   const bool denied = error == EACCES || error == EPERM || error == EROFS;
-  return halt(denied ? Errc::permission : Errc::io, fmt::format("Cannot {} {}: {}.", what, path, errno_text(error)),
-              errno_text(error));
+  const bool named_wrong = error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;
+  return halt(denied        ? Errc::permission
+              : named_wrong ? Errc::config
+                            : Errc::io,
+              fmt::format("Cannot {} {}: {}.", what, path, errno_text(error)), errno_text(error));
 }
 }  // namespace
 

@@ -34,7 +34,7 @@ void put_json_text(std::string& out, std::string_view text) {
 class FileDeadLetters final : public DeadLetters {
  public:
   explicit FileDeadLetters(FileJournalOptions options)
-      : options_(std::move(options)), path_(options_.directory + "/" + options_.pipeline + ".dead.jsonl") {}
+      : options_(std::move(options)), path_(dead_letters_path(options_)) {}
 
   Result<void> open(const Context&) override { return make_private_directory(options_.directory); }
 
@@ -88,6 +88,10 @@ Result<void> check_state_names(const FileJournalOptions& options) {
   }
   if (options.directory.empty()) return halt(Errc::config, "The state directory has no name.");
   return {};
+}
+
+std::string dead_letters_path(const FileJournalOptions& options) {
+  return options.directory + "/" + options.pipeline + ".dead.jsonl";
 }
 
 Result<std::shared_ptr<DeadLetters>> make_file_dead_letters(FileJournalOptions options) {

@@ -54,25 +54,10 @@ class FileJournal final : public Journal {
     PGCH_ASSIGN(lock_, open_private(lock_path, O_RDWR));
     PGCH_TRY(lock_file(lock_, lock_path));
     PGCH_ASSIGN(file_, open_private(path_, O_RDWR));
-    PGCH_ASSIGN(const std::string bytes, read_all(file_, path_));
-    if (bytes.size() < header_bytes) {  // new, or a crash interrupted its making: nothing can have been intended yet
-      std::error_code ec;
-      if (std::filesystem::exists(path_ + ".old", ec))
-        return corrupt("it is empty, and an older one stands beside it (.old)");
-      return create(context);
-    }
-    auto replayed = replay(bytes);
-    if (!replayed) {
-      file_.close();
-      return replayed;
-    }
-    if (end_ != bytes.size()) {
-      context.log.write(LogLevel::info, fmt::format("{}: cut off {} bytes of a write that a crash interrupted", path_,
-                                                    bytes.size() - end_));
-      if (::ftruncate(file_.fd(), static_cast<off_t>(end_)) != 0)
-        return halt(Errc::io, fmt::format("Cannot cut back {}: {}.", path_, errno_text(errno)));
-    }
-    return {};
+    auto begun = begin(context);
+    // Tried again, it has to begin anew: what was written so far may be less than a header.
+    if (!begun) file_.close();
+    return begun;
   }
 
   std::uint64_t generation() const noexcept override { return generation_; }
@@ -168,6 +153,24 @@ class FileJournal final : public Journal {
     put_little(out, intent.content);
     put_text(out, intent.position.bytes);
     put_text(out, intent.mark);
+  }
+
+  Result<void> begin(const Context& context) {
+    PGCH_ASSIGN(const std::string bytes, read_all(file_, path_));
+    pages_.clear();
+    if (bytes.size() < header_bytes) {  // new, or a crash interrupted its making: nothing can have been intended yet
+      std::error_code ec;
+      if (std::filesystem::exists(path_ + ".old", ec))
+        return corrupt("it is empty, and an older one stands beside it (.old)");
+      return create(context);
+    }
+    PGCH_TRY(replay(bytes));
+    if (end_ == bytes.size()) return {};
+    context.log.write(LogLevel::info, fmt::format("{}: cut off {} bytes of a write that a crash interrupted", path_,
+                                                  bytes.size() - end_));
+    if (::ftruncate(file_.fd(), static_cast<off_t>(end_)) != 0)
+      return halt(Errc::io, fmt::format("Cannot cut back {}: {}.", path_, errno_text(errno)));
+    return {};
   }
 
   Error corrupt(const std::string& why) const {

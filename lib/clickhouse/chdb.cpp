@@ -3,9 +3,12 @@
 #include "clickhouse/chdb.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -14,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
 #include "base/try.h"
 #include "clickhouse/errors.h"
 
@@ -286,6 +290,8 @@ class EngineImpl final : public Engine, public std::enable_shared_from_this<Engi
 
   // The keeper: the engine goes down with its last connection, and coming up again takes most of a second.
   Result<void> start() {
+    // The engine itself would find out, too, but says so on standard error in its own words.
+    if (in_use()) return used_by_another();
     PGCH_ASSIGN(keeper_, open());
     return {};
   }
@@ -307,6 +313,16 @@ class EngineImpl final : public Engine, public std::enable_shared_from_this<Engi
       return halt(Errc::permission,
                   "the embedded engine cannot use " + path_ + ": this user may not write to that directory");
     }
+    return used_by_another();
+  }
+
+  // Its owner keeps a lock on this file for as long as it lives.
+  bool in_use() const {
+    const File status(::open((path_ + "/status").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    return status && ::flock(status.fd(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  }
+
+  Error used_by_another() const {
     return halt(Errc::conflict, "the embedded engine cannot open " + path_ +
                                     ": another process has this directory open (only one may); stop that process, or "
                                     "reach the data through it with `pgch serve` and an http:// address");

@@ -64,19 +64,16 @@ std::string target_table(const TargetOptions& target, const TableSchema& schema)
 }
 
 Result<void> check_own_names(const TargetOptions& target, const TableSchema& schema) {
-  const std::pair<const char*, const std::string*> own[] = {{"version_column", &target.version_column},
-                                                            {"deleted_column", &target.deleted_column},
-                                                            {"batch_column", &target.batch_column},
-                                                            {"row_column", &target.row_column},
-                                                            {"ingested_at_column", &target.ingested_at_column}};
-  for (const auto& [option, name] : own) {
+  for (const std::string* name : {&target.version_column, &target.deleted_column, &target.batch_column,
+                                  &target.row_column, &target.ingested_at_column}) {
     if (!plausible_name(*name))
-      return halt(Errc::config, fmt::format("{} needs a name that a ClickHouse column can have", option));
+      return halt(Errc::config, fmt::format("\"{}\" can't be the name of a column that pgch adds", *name));
     if (column_index(schema, *name) != npos) {
       return halt(Errc::config, fmt::format("the source table {} has a column named {}, which is also the name of a "
-                                            "column that pgch adds: choose another name "
-                                            "for it with {}",
-                                            display_name(schema), *name, option));
+                                            "column that pgch adds: give the source's another name at the target with "
+                                            "the setting table.rename, like rename = {{ {} = \"source{}\" }}, or leave "
+                                            "it out with table.exclude",
+                                            display_name(schema), *name, *name, *name));
     }
   }
   return {};

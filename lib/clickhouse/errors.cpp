@@ -160,7 +160,8 @@ Error classify(int code, std::string_view message) {
       case Class::wait:
         return make(rule->errc, Recovery::retry, false, said, code);
       case Class::wait_in_doubt: {
-        Error e = make(rule->errc, Recovery::retry, true, said, code);
+        Error e = make(rule->errc, Recovery::retry, true,
+                       said + (rule->errc == Errc::io ? ". Look at the disk of ClickHouse: is it full?" : ""), code);
         e.too_big = code == 241;  // MEMORY_LIMIT_EXCEEDED
         return e;
       }

@@ -226,6 +226,7 @@ class CurlHttp final : public Http {
 
   Result<void> judge(const HttpRequest& request, Exchange& x, CURLcode code) {
     if (!x.sink_result) return std::move(x.sink_result).error();
+    answered_ = answered_ || x.status == 200 || x.exception_code != 0;
     if (x.status != 0 && (x.status != 200 || x.exception_code != 0)) return said_no(request, x);
     if (code == CURLE_OK && x.status == 200) {
       const std::size_t at =
@@ -251,7 +252,7 @@ class CurlHttp final : public Http {
       Error error = x.status >= 500 ? retry(Errc::connection, {}) : halt(Errc::config, {});
       error.in_doubt = x.status >= 500 && request.changes_data;
       error.message = fmt::format("{} answered HTTP {} without saying why{}", address_.shown, x.status,
-                                  x.status >= 500 ? "" : "; is it ClickHouse's HTTP port?");
+                                  x.status >= 500 ? std::string_view() : not_http());
       error.native = std::to_string(x.status);
       return error;
     }
@@ -297,10 +298,21 @@ class CurlHttp final : public Http {
       case CURLE_OPERATION_TIMEDOUT:
         return Error{Errc::timeout, Recovery::retry, doubt,
                      fmt::format("no answer from ClickHouse at {} in time: {}", address_.shown, why), native};
+      case CURLE_UNSUPPORTED_PROTOCOL:
+      case CURLE_WEIRD_SERVER_REPLY:
+        return Error{Errc::config, Recovery::halt, doubt,
+                     fmt::format("what answers at {} does not speak HTTP{}", address_.shown, not_http()), native};
       default:
         return Error{Errc::connection, Recovery::retry, doubt,
-                     fmt::format("the connection to ClickHouse at {} broke: {}", address_.shown, why), native};
+                     fmt::format("the connection to ClickHouse at {} broke: {}{}", address_.shown, why,
+                                 answered_ ? std::string_view() : not_http()),
+                     native};
     }
+  }
+
+  // For what was never heard to answer as ClickHouse does.
+  static std::string_view not_http() {
+    return "; this is not ClickHouse's HTTP interface, or it is not up yet; 8123 (with https: 8443) is the usual port";
   }
 
   ClickHouseOptions options_;
@@ -308,6 +320,7 @@ class CurlHttp final : public Http {
   const Context context_;
   EasyHandle easy_;
   std::array<char, CURL_ERROR_SIZE> error_{};
+  bool answered_ = false;  // as ClickHouse, at any time
 };
 
 }  // namespace

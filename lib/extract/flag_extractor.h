@@ -35,6 +35,7 @@ class FlagExtractor final : public Extractor {
 
   ExtractorTraits traits() const noexcept override { return {false, "flag"}; }
   Result<void> open(const Context& context, std::vector<Intent> pending) override;
+  std::shared_ptr<const TableSchema> known_schema() const override { return table_ ? table_->schema : nullptr; }
   Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) override;
   Result<void> acknowledge(const std::string& stream, const Position& position) override;
   std::vector<Acknowledged> take_acknowledged() override;

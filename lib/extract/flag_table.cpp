@@ -94,7 +94,8 @@ Result<void> check_flag(const FlagTable& t, const pg::FlagColumn& flag, const Fl
   const std::string quoted = t.flag;
   if (!flag.exists) {
     return halt(Errc::not_found, "Table " + name + " has no column \"" + options.flag_column +
-                                     "\" to mark sent rows with: run `pgch setup --apply`, or ALTER TABLE " +
+                                     "\" to mark sent rows with: run `pgch setup --apply` with the same -c, --from, "
+                                     "--to and --table, or ALTER TABLE " +
                                      t.catalog.quoted + " ADD COLUMN " + quoted + " boolean DEFAULT false.");
   }
   if (flag.type != "boolean") {
@@ -240,10 +241,11 @@ Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOpti
   PGCH_TRY(check_key(t.catalog, context));
   PGCH_TRY(place_keys(t));
   if (!flag.has_partial_index) {
-    context.log.write(LogLevel::warning, "Table " + name +
-                                             " has no partial index for unsent rows, so finding them gets slower as it "
-                                             "grows: run `pgch setup --apply`, or " +
-                                             index_hint(t, t.flag) + ".");
+    context.log.write(LogLevel::warning,
+                      "Table " + name +
+                          " has no partial index for unsent rows, so finding them gets slower as it "
+                          "grows: run `pgch setup --apply` with the same -c, --from, --to and --table, or " +
+                          index_hint(t, t.flag) + ".");
   }
   return t;
 }

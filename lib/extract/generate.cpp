@@ -112,6 +112,8 @@ class Generator final : public Extractor {
     return {};
   }
 
+  std::shared_ptr<const TableSchema> known_schema() const override { return schema_; }
+
   Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) override {
     if (replayed_ < replays_.size()) {
       const Intent& intent = replays_[replayed_++];

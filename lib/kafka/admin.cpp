@@ -13,6 +13,10 @@ namespace pgch::kafka {
 namespace {
 
 constexpr int timeout_ms = 15'000;
+// librdkafka's questions block; asked in slices, a stop is heeded in between.
+constexpr int slice_ms = 1'000;
+// While no broker at all can be reached a longer wait helps nobody.
+constexpr int unreachable_ms = 5'000;
 
 class AdminClient final : public Admin {
  public:
@@ -30,8 +34,9 @@ class AdminClient final : public Admin {
   Result<std::optional<std::int32_t>> partitions(const std::string& topic) override {
     const rd_kafka_metadata_t* raw = nullptr;
     rd_kafka_topic_t* handle = rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr);
-    const auto code =
-        handle == nullptr ? rd_kafka_last_error() : rd_kafka_metadata(client_.get(), 0, handle, &raw, timeout_ms);
+    const auto code = handle == nullptr
+                          ? rd_kafka_last_error()
+                          : ask([&](int ms) { return rd_kafka_metadata(client_.get(), 0, handle, &raw, ms); });
     if (handle != nullptr) rd_kafka_topic_destroy(handle);
     const Metadata metadata(raw);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking about topic " + topic);
@@ -105,7 +110,9 @@ class AdminClient final : public Admin {
     std::vector<Watermarks> out(static_cast<std::size_t>(count));
     for (std::int32_t p = 0; p < count; ++p) {
       Watermarks& w = out[static_cast<std::size_t>(p)];
-      const auto code = rd_kafka_query_watermark_offsets(client_.get(), topic.c_str(), p, &w.low, &w.high, timeout_ms);
+      const auto code = ask([&](int ms) {
+        return rd_kafka_query_watermark_offsets(client_.get(), topic.c_str(), p, &w.low, &w.high, ms);
+      });
       if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking for the offsets of topic " + topic);
     }
     return out;
@@ -114,7 +121,7 @@ class AdminClient final : public Admin {
   Result<std::vector<CommittedOffset>> committed(const std::string& topic, std::int32_t count) override {
     const PartitionList list(rd_kafka_topic_partition_list_new(count));
     rd_kafka_topic_partition_list_add_range(list.get(), topic.c_str(), 0, count - 1);
-    const auto code = rd_kafka_committed(client_.get(), list.get(), timeout_ms);
+    const auto code = ask([&](int ms) { return rd_kafka_committed(client_.get(), list.get(), ms); });
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "asking for the committed offsets of group " + group_);
     std::vector<CommittedOffset> out(static_cast<std::size_t>(count));
     for (int i = 0; i < list->cnt; ++i) {
@@ -127,7 +134,28 @@ class AdminClient final : public Admin {
   }
 
  private:
-  Error failed(rd_kafka_resp_err_t code, const std::string& doing) { return listener_.describe(error_of(code, doing)); }
+  Error failed(rd_kafka_resp_err_t code, const std::string& doing) {
+    if (context_.stop.stop_requested()) return retry(Errc::stopped, "Kafka: stopped while " + doing);
+    return listener_.describe(error_of(code, doing));
+  }
+
+  template <class Question>
+  rd_kafka_resp_err_t ask(Question question) {
+    const auto begin = context_.clock.now();
+    for (;;) {
+      if (context_.stop.stop_requested()) return RD_KAFKA_RESP_ERR__TIMED_OUT;
+      const rd_kafka_resp_err_t code = question(slice_ms);
+      const bool unanswered = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+                              code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__WAIT_COORD;
+      if (!unanswered) return code;
+      // The callbacks that tell why are served here.
+      if (rd_kafka_message_t* event = rd_kafka_consumer_poll(client_.get(), 0); event != nullptr)
+        rd_kafka_message_destroy(event);
+      const auto waited = context_.clock.now() - begin;
+      if (waited >= std::chrono::milliseconds(listener_.unreachable() ? unreachable_ms : timeout_ms)) return code;
+      context_.clock.sleep_until(context_.clock.now() + std::chrono::milliseconds(20), context_.stop);
+    }
+  }
 
   template <class Request>
   Result<Event> wait(rd_kafka_admin_op_t op, const std::string& doing, Request request) {

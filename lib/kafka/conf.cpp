@@ -139,16 +139,24 @@ void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
 void Listener::log(int level, const char* text) {
   // "Connection refused" and the like come again and again while a broker is away: the stage that suffers says so
   // itself.
-  const LogLevel to = level <= 2 ? LogLevel::error : level <= 4 ? LogLevel::warning : LogLevel::debug;
+  LogLevel to = level <= 2 ? LogLevel::error : level <= 4 ? LogLevel::warning : LogLevel::debug;
+  // A coordinator that loads as yet, just after a start: asked again by itself.
+  if (level > 2 && std::string_view(text).starts_with("GETPID")) to = LogLevel::debug;
   log_.write(to, std::string("librdkafka: ") + text);
 }
 
 void Listener::on_error(int code, const char* reason) {
   const std::lock_guard lock(mutex_);
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) all_down_ = true;
   if (code_ == RD_KAFKA_RESP_ERR__AUTHENTICATION || code_ == RD_KAFKA_RESP_ERR__SSL) return;
   if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && code_ != 0) return;
   code_ = code;
   reason_ = reason;
+}
+
+bool Listener::unreachable() {
+  const std::lock_guard lock(mutex_);
+  return all_down_;
 }
 
 Error Listener::describe(Error error) {

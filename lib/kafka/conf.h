@@ -21,11 +21,14 @@ class Listener {
   void on_error(int code, const char* reason);
   /// The last thing that went wrong with the connection, for the sentence of a timeout; an authentication error stays.
   Error describe(Error error);
+  /// All brokers were found to be down.
+  bool unreachable();
 
  private:
   Logger& log_;
   std::mutex mutex_;
   int code_ = 0;
+  bool all_down_ = false;
   std::string reason_;
 };
 

@@ -22,7 +22,7 @@ Meaning local_meaning(rd_kafka_resp_err_t code) {
     case RD_KAFKA_RESP_ERR__WAIT_COORD:
     case RD_KAFKA_RESP_ERR__DESTROY:
       return {Errc::connection, Recovery::retry,
-              "no broker can be reached; check that Kafka runs and that bootstrap is right"};
+              "no broker can be reached; check that Kafka runs and that kafka.bootstrap (--kafka) is right"};
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:

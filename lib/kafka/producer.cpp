@@ -163,9 +163,9 @@ Result<std::unique_ptr<Producer>> Producer::open(const KafkaOptions& options, co
 
 void warn_if_old(Logger& log) {
   if (rd_kafka_version() >= version_relied_on) return;
-  log.write(LogLevel::warning, std::string("librdkafka ") + rd_kafka_version_str() +
-                                   " has known faults of the idempotent producer that 2.3.0 mends; pgch is tested with "
-                                   "2.0.2 and looks before it repeats, but a newer one is better");
+  log.write(LogLevel::info, std::string("librdkafka ") + rd_kafka_version_str() +
+                                " has known faults of the idempotent producer that 2.3.0 mends; pgch is tested with "
+                                "2.0.2 and looks before it repeats, but a newer one is better");
 }
 
 }  // namespace pgch::kafka

@@ -43,7 +43,7 @@ class Producer {
   virtual const std::vector<std::int64_t>& ends() const noexcept = 0;
 };
 
-/// Says that this librdkafka is older than what pgch relies on, if it is.
+/// Mentions that this librdkafka is older than what pgch would rely on, if it is.
 void warn_if_old(Logger& log);
 
 }  // namespace pgch::kafka

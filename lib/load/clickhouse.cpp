@@ -55,6 +55,7 @@ class ClickHouseLoader final : public Loader {
     auto loaded = client_->insert(request, std::as_bytes(std::span<const char>(block_)));
     if (loaded) {
       planned_anew_ = false;
+      rows_loaded_ += batch.rows;
       return {};
     }
     Error error = std::move(loaded).error();
@@ -138,14 +139,25 @@ class ClickHouseLoader final : public Loader {
                                 quoted));
       }
       PGCH_TRY(create(schema, quoted));
+      if (quoted == used_) {
+        context_->log.write(
+            LogLevel::warning,
+            fmt::format(
+                "the target table {} was there, got {} rows since the start, and is gone: it was made again, "
+                "empty. If it was renamed on purpose, its rows are under the other name; if it was dropped, move "
+                "them again by resetting their flag",
+                quoted, rows_loaded_));
+        rows_loaded_ = 0;
+      }
       PGCH_ASSIGN(table, ch::describe_table(*client_, options_.database, target_.table));
       if (!table) return retry(Errc::not_found, fmt::format("the target table {} was made but is not there", quoted));
     }
     PGCH_ASSIGN(plan_, ch::plan_table(options_.database, target_, schema, *table, server_));
     plan_.dependents = has_dependents();
+    used_ = quoted;
     LoaderTraits traits = ch::look_traits(plan_, target_);
-    context_->log.write(LogLevel::info, fmt::format("{} → {} ({}): {} columns fit; rows are found again by {}",
-                                                    display_name(schema), quoted, table->engine, plan_.columns.size(),
+    context_->log.write(LogLevel::info, fmt::format("{} → {} ({}): every column fits; rows are found again by {}",
+                                                    display_name(schema), quoted, table->engine,
                                                     !traits.can_look    ? "nothing"
                                                     : plan_.has_batch   ? "batch number"
                                                     : plan_.has_version ? "key and version"
@@ -184,6 +196,8 @@ class ClickHouseLoader final : public Loader {
   ch::TablePlan plan_;
   std::string block_;
   bool planned_anew_ = false;  // since the last success
+  std::string used_;           // the table that was there the last time
+  std::uint64_t rows_loaded_ = 0;
 };
 
 Result<void> check_options(const ClickHouseOptions& options, const TargetOptions& target) {

@@ -33,11 +33,9 @@ Result<void> expect_own(const TargetTable& table, const std::string& name, std::
   const TargetColumn* column = table.find(name);
   has = column != nullptr;
   if (column == nullptr || column->type == type || (type == "UInt8" && column->type == "Bool")) return {};
-  return halt(
-      Errc::schema,
-      fmt::format(
-          "column {} of {} is {}, but pgch needs it to be {}: change it, or choose another name for pgch's column",
-          name, quoted, column->type, type));
+  return halt(Errc::schema,
+              fmt::format("column {} of {} is {}, but pgch needs it to be {}: change its type, or rename it", name,
+                          quoted, column->type, type));
 }
 
 Error missing_column(const ColumnSpec& column, const std::string& quoted, const Version& server) {

@@ -100,7 +100,7 @@ Result<LoaderTraits> PostgresLoader::prepare(const TableSchema& schema) {
   for (const ColumnSpec& c : schema.columns) {
     if (column_index(table.source.schema, c.name) == npos) {
       return halt(Errc::schema, "PostgreSQL table " + display_name(table.source.schema) + " has no column \"" + c.name +
-                                    "\", which the rows have: add it, or leave it out with columns.exclude.");
+                                    "\", which the rows have: add it, or leave it out with the setting table.exclude.");
     }
     PGCH_ASSIGN(const std::string name, quote_postgres(c.name));
     columns_ += (columns_.empty() ? "" : ", ") + name;

@@ -8,7 +8,7 @@
 namespace pgch {
 
 std::size_t RowBatch::bytes() const noexcept {
-  std::size_t n = position.bytes.size() + versions.size() * sizeof(std::uint64_t) +
+  std::size_t n = position.bytes.size() + (versions.size() + places.size()) * sizeof(std::uint64_t) +
                   ordinals.size() * sizeof(std::uint32_t) + ops.size();
   for (const Column& c : columns) n += c.bytes();
   for (const Rejected& r : rejected) n += r.reason.size() + r.origin.size() + r.key.size() + r.payload.size();
@@ -22,6 +22,7 @@ void RowBatch::reset(std::shared_ptr<const TableSchema> new_schema) {
   ops.clear();
   versions.clear();
   ordinals.clear();
+  places.clear();
   rejected.clear();
   version = 0;
   rows = 0;
@@ -71,6 +72,7 @@ RowBatch select_rows(const RowBatch& batch, std::span<const std::uint32_t> rows)
     out.ordinals.push_back(batch.ordinal_of(r));
     if (!batch.versions.empty()) out.versions.push_back(batch.versions[r]);
     if (!batch.ops.empty()) out.ops.push_back(batch.ops[r]);
+    if (!batch.places.empty()) out.places.push_back(batch.places[r]);
   }
   for (std::size_t i = 0; i < batch.columns.size(); ++i) {
     const Layout layout = layout_of(batch.schema->columns[i]);

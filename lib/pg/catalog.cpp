@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/nearest.h"
 #include "base/try.h"
 
 namespace pgch::pg {
@@ -128,7 +129,7 @@ Result<void> add_columns(CatalogTable& out, const std::vector<RawColumn>& column
     spec.source_type = c.type;
     if (column_index(schema, spec.name) != npos) {
       return halt(Errc::config, "Two columns of table " + display_name(schema) + " would both be called \"" +
-                                    spec.name + "\"; change columns.rename.");
+                                    spec.name + "\"; change the setting table.rename.");
     }
     PGCH_ASSIGN(const std::string quoted, quote_postgres(c.name));
     out.selects.push_back("t." + quoted + (type.cast_to_text ? "::pg_catalog.text" : ""));
@@ -138,7 +139,7 @@ Result<void> add_columns(CatalogTable& out, const std::vector<RawColumn>& column
   }
   if (schema.columns.empty()) {
     return halt(Errc::config, "No column of table " + display_name(schema) +
-                                  " is left to move; change columns.include or columns.exclude.");
+                                  " is left to move; change the settings table.columns or table.exclude.");
   }
   return {};
 }
@@ -161,6 +162,33 @@ void add_key(CatalogTable& out, const std::vector<RawColumn>& columns, const std
   for (const KeyColumn& k : out.key) out.source.schema.key_order.push_back(out.source.schema.columns[k.column].name);
 }
 
+constexpr const char* tables_sql = R"(
+SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+ ORDER BY 1, 2 LIMIT 10000)";
+
+Error no_such_table(Connection& connection, std::string_view table, const std::string& asked, const Wait& wait) {
+  std::string near;
+  if (auto all = connection.exec(tables_sql, {}, "reading the catalog", wait); all) {
+    // With its schema, as it was asked for; else by the table's own name, in whichever schema that is.
+    const auto dot = table.rfind('.');
+    std::vector<std::string> whole, bare;
+    for (std::size_t r = 0; r < all->rows(); ++r) {
+      bare.emplace_back(all->cell(r, 1));
+      whole.push_back(std::string(all->cell(r, 0)) + "." + bare.back());
+    }
+    if (dot != std::string_view::npos) near = nearest_name(table, whole);
+    if (near.empty()) {
+      const std::string name = nearest_name(dot == std::string_view::npos ? table : table.substr(dot + 1), bare);
+      if (!name.empty())
+        near = whole[static_cast<std::size_t>(std::find(bare.begin(), bare.end(), name) - bare.begin())];
+    }
+  }
+  return halt(Errc::not_found,
+              "There is no table " + asked + " in this PostgreSQL database, or the user may not use its schema; " +
+                  (near.empty() ? "check the name, the schema and the database." : "did you mean " + near + "?"));
+}
+
 }  // namespace
 
 Result<CatalogTable> describe(Connection& connection, std::string_view table, const ColumnSelection& selection,
@@ -168,11 +196,7 @@ Result<CatalogTable> describe(Connection& connection, std::string_view table, co
   PGCH_ASSIGN(const std::string asked, quote_postgres_table(table));
   const Parameter p{asked};
   PGCH_ASSIGN(const Answer found, connection.exec(table_sql, {&p, 1}, "looking for table " + std::string(table), wait));
-  if (found.rows() == 0) {
-    return halt(Errc::not_found, "There is no table " + asked +
-                                     " in this PostgreSQL database, or the user may not use its schema; check the "
-                                     "name, the schema and the database.");
-  }
+  if (found.rows() == 0) return no_such_table(connection, table, asked, wait);
   CatalogTable out;
   const std::string oid(found.cell(0, 0));
   out.oid = number<std::uint32_t>(oid);

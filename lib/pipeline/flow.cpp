@@ -38,7 +38,12 @@ Result<void> Flow::open(const std::stop_token& stop) {
                            pending.size()));
   }
   for (const Intent& intent : pending) intended_[{intent.stream, intent.position.bytes}] = intent;
-  return open_patiently(stop, [&] { return parts_.extractor->open(context_, pending); });
+  PGCH_TRY(open_patiently(stop, [&] { return parts_.extractor->open(context_, pending); }));
+  // What doesn't fit is found before the first row, and a table without rows has its target, too.
+  const auto schema = parts_.extractor->known_schema();
+  if (schema == nullptr) return {};
+  for (const Lane& lane : lanes_) PGCH_TRY(open_patiently(stop, [&] { return lane.settler->prepare(schema); }));
+  return {};
 }
 
 Result<void> Flow::open_patiently(const std::stop_token& stop, const std::function<Result<void>()>& open) {
@@ -172,7 +177,14 @@ void Flow::close() {
 }
 
 Result<void> Flow::run(std::stop_token stop) {
-  if (auto opened = open(stop); !opened) {
+  auto opened = [&] {
+    // Nothing is under way yet, so there is nothing to drain.
+    const std::stop_callback at_once(stop, [this] { hard_stop_.request_stop(); });
+    return open(stop);
+  }();
+  if (opened && hard_stop_.stop_requested())
+    opened = Error{Errc::stopped, Recovery::halt, false, "Stopped while starting.", {}};
+  if (!opened) {
     const bool stopped = opened.error().code == Errc::stopped;
     hard_stop_.request_stop();
     parts_.extractor->close();

@@ -23,7 +23,7 @@ Settler::Settler(const PipelineOptions& options, Loader& loader, Journal& journa
 
 Result<void> Settler::settle(RowBatch& batch, const std::function<void(const Intent&)>& intended) {
   const bool exact = options_.delivery == Delivery::exactly_once;
-  PGCH_TRY(prepare(batch));
+  PGCH_TRY(prepare_for(batch));
   if (!batch.rejected.empty()) {
     counters_.rows_rejected += batch.rejected.size();
     PGCH_TRY(put_dead(batch.stream, batch.rejected));
@@ -149,25 +149,26 @@ Result<void> Settler::keep_missing(RowBatch& batch, const Intent& intent) {
   return {};
 }
 
-Result<void> Settler::prepare(const RowBatch& batch) {
+Result<void> Settler::prepare(const std::shared_ptr<const TableSchema>& schema) {
+  PGCH_ASSIGN(const LoaderTraits traits, loader_.prepare(*schema));
+  if (options_.delivery == Delivery::exactly_once && !traits.can_look) {
+    return halt(
+        Errc::unsupported,
+        fmt::format(
+            "Exactly-once delivery into {} can't be promised: {} Mend that, or say delivery = \"at_least_once\".",
+            display_name(*schema), traits.why_not));
+  }
+  prepared_ = schema;
+  return {};
+}
+
+Result<void> Settler::prepare_for(const RowBatch& batch) {
   if (batch.schema == nullptr || batch.schema == prepared_) return {};
   if (prepared_ != nullptr && *batch.schema == *prepared_) {
     prepared_ = batch.schema;
     return {};
   }
-  PGCH_TRY(persist("preparing the target", [&]() -> Result<void> {
-    PGCH_ASSIGN(const LoaderTraits traits, loader_.prepare(*batch.schema));
-    if (options_.delivery == Delivery::exactly_once && !traits.can_look) {
-      return halt(
-          Errc::unsupported,
-          fmt::format(
-              "Exactly-once delivery into {} can't be promised: {} Mend that, or say delivery = \"at_least_once\".",
-              display_name(*batch.schema), traits.why_not));
-    }
-    return {};
-  }));
-  prepared_ = batch.schema;
-  return {};
+  return persist("preparing the target", [&] { return prepare(batch.schema); });
 }
 
 Result<void> Settler::put_dead(const std::string& stream, const std::vector<Rejected>& rejected) {
@@ -182,17 +183,21 @@ Result<void> Settler::put_dead(const std::string& stream, const std::vector<Reje
 
 Result<void> Settler::set_row_aside(const RowBatch& batch, const Error& why) {
   const auto key = key_indexes(*batch.schema);
-  Rejected row{why.message, fmt::format("{} row {} of a batch", batch.stream, batch.ordinal_of(0)),
+  Rejected row{why.message,
+               batch.places.empty() ? fmt::format("{} row {} of a batch", batch.stream, batch.ordinal_of(0))
+                                    : fmt::format("{}@{}", batch.stream, batch.places[0]),
                key_bytes(batch, 0, key), row_as_text(batch, 0)};
   ++counters_.rows_rejected;
   return put_dead(batch.stream, {std::move(row)});
 }
 
 Result<void> Settler::persist(const char* what, const std::function<Result<void>()>& step) {
+  // A look that succeeds says nothing of the load that failed before it: that one's waits go on growing.
+  const std::uint32_t before = failures_;
   for (;;) {
     auto r = step();
     if (r) {
-      failures_ = 0;
+      failures_ = before;
       return {};
     }
     if (r.error().recovery != Recovery::retry || r.error().in_doubt || r.error().native == "revoked")
@@ -218,9 +223,15 @@ Result<void> Settler::wait(const Error& why, const char* what) {
   auto pause = std::min(options_.backoff_min * (1U << doublings), options_.backoff_max);
   // Jitter without a random source: spread by pipeline and count, so that twins do not knock in step.
   pause = pause / 2 + pause * static_cast<long>(hash64(options_.id, failures_) % 1000) / 2000;
-  context_.log.write(failures_ == 1 ? LogLevel::warning : LogLevel::info,
-                     fmt::format("{} failed, trying again in {} ms: {}", what, pause.count(), why.message));
-  context_.clock.sleep_until(context_.clock.now() + pause, context_.stop);
+  // Loudly at first and once a minute: a night of waiting must not fill the log.
+  const auto now = context_.clock.now();
+  const bool loudly = failures_ == 1 || now - said_at_ >= std::chrono::minutes(1);
+  if (loudly) said_at_ = now;
+  context_.log.write(
+      loudly ? LogLevel::warning : LogLevel::debug,
+      fmt::format("{} failed{}, trying again in {} ms; nothing is lost meanwhile: {}", what,
+                  failures_ == 1 ? "" : fmt::format(" {} times in a row", failures_), pause.count(), why.message));
+  context_.clock.sleep_until(now + pause, context_.stop);
   if (context_.stop.stop_requested())
     return Error{Errc::stopped, Recovery::retry, why.in_doubt, "Stopped while " + std::string(what) + ".", why.native};
   return {};

@@ -42,13 +42,15 @@ class Settler {
   // Before the first attempt `intended` is called with the intent, so that the flow can recognise the batch if it comes
   // again.
   Result<void> settle(RowBatch& batch, const std::function<void(const Intent&)>& intended);
+  // Makes the target ready for this schema, in one try; settle() does it for a batch whose schema is another.
+  Result<void> prepare(const std::shared_ptr<const TableSchema>& schema);
 
  private:
   Result<void> settle_rows(RowBatch batch, Intent& intent);
   Result<void> settle_halves(const RowBatch& batch, Intent& intent);
   Result<void> load_once(const RowBatch& batch, Intent& intent);
   Result<void> keep_missing(RowBatch& batch, const Intent& intent);
-  Result<void> prepare(const RowBatch& batch);
+  Result<void> prepare_for(const RowBatch& batch);
   Result<void> put_dead(const std::string& stream, const std::vector<Rejected>& rejected);
   Result<void> set_row_aside(const RowBatch& batch, const Error& why);
   // Repeats `step` while it fails with Recovery::retry, with backoff; a doubt is returned at once.
@@ -65,6 +67,7 @@ class Settler {
   bool exact_replay_;
   std::shared_ptr<const TableSchema> prepared_;
   std::uint32_t failures_ = 0;  // consecutive
+  Clock::TimePoint said_at_{};  // when a wait was last told of loudly
 };
 
 }  // namespace pgch

@@ -56,10 +56,10 @@ Result<void> explain_out_of_range(kafka::Consumer& consumer, const std::string& 
   PGCH_ASSIGN(const kafka::Watermarks w, consumer.watermarks(reading.partition));
   const std::string wanted = std::to_string(reading.next);
   if (reading.next < w.low) {
-    return halt(Errc::not_found, "records " + wanted + " to " + std::to_string(w.low - 1) + " of " + stream +
-                                     " are gone by retention and were never delivered; send them again from the "
-                                     "source, or set the group's offset to " +
-                                     std::to_string(w.low) + " to go on without them");
+    return halt(Errc::data, "records " + wanted + " to " + std::to_string(w.low - 1) + " of " + stream +
+                                " are gone by retention and were never delivered; send them again from the "
+                                "source, or set the group's offset to " +
+                                std::to_string(w.low) + " to go on without them");
   }
   return halt(Errc::conflict,
               stream + " ends at offset " + std::to_string(w.high) + ", but the group had read up to " + wanted +

@@ -59,7 +59,7 @@ class KafkaReceiver final : public Extractor {
     return {};
   }
 
-  std::shared_ptr<const TableSchema> schema() const override { return schema_; }
+  std::shared_ptr<const TableSchema> known_schema() const override { return schema_; }
 
   Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) override {
     into.reset(schema_);

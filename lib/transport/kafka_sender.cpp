@@ -33,6 +33,8 @@ class KafkaSender final : public Loader {
     context_.emplace(context);
     kafka::warn_if_old(context.log);
     PGCH_ASSIGN(admin_, kafka::Admin::open(options_, context));
+    // Nothing has connected so far; before rows are read it should be known that somebody answers.
+    PGCH_ASSIGN([[maybe_unused]] const std::optional<std::int32_t> there, admin_->partitions(options_.topic));
     return {};
   }
 

@@ -58,6 +58,7 @@ RecordReader::Outcome RecordReader::take(const kafka::Record& record, RowBatch& 
       record.has_value() ? decoder_.append_row(record.value(), batch) : decoder_.append_key(record.key(), batch);
   if (!read) return reject(record, decoder_.reason(), batch);
   batch.versions.push_back(version);
+  batch.places.push_back(static_cast<std::uint64_t>(record.offset()));
   append_op(batch, record.has_value() ? op : RowOp::remove);
   return Outcome::row;
 }

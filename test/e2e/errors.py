@@ -5,64 +5,13 @@ shows no secret, and loses nothing.
   errors.py [NAME]…      NAME: a part of a case's name
 """
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PGCH = os.environ.get("PGCH", os.path.join(ROOT, "build", "dev", "cli", "pgch"))
-SECRET = "hunter2-do-not-show"
-DATABASE = f"errors_{os.getpid()}"
-CASES = []
-
-
-def case(function):
-    CASES.append((function.__name__.replace("_", " "), function))
-    return function
-
-
-class Failed(Exception):
-    pass
-
-
-class World:
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="pgch-errors.")
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PG_", "CH_", "KAFKA_", "PGCH_"))}
-        self.env.update({"PG_HOST": os.environ["PGCH_TEST_PG_HOST"], "PG_PORT": os.environ["PGCH_TEST_PG_PORT"], "PG_USER": os.environ["PGCH_TEST_PG_USER"],
-                         "PG_PASSWORD": os.environ["PGCH_TEST_PG_PASSWORD"], "PG_DB": DATABASE, "PGCH_LIBCHDB": os.environ["PGCH_LIBCHDB"]})
-
-    def sql(self, statement, database=DATABASE):
-        out = subprocess.run(["psql", "-h", self.env["PG_HOST"], "-p", self.env["PG_PORT"], "-U", self.env["PG_USER"], "-d", database, "-XqAt",
-                              "-v", "ON_ERROR_STOP=1"], input=statement, text=True, capture_output=True, env=dict(self.env, PGPASSWORD=self.env["PG_PASSWORD"]))
-        if out.returncode:
-            raise Failed(out.stderr)
-        return out.stdout.strip()
-
-    def table(self, name="t", rows=10, flag="sent_to_kafka BOOLEAN DEFAULT FALSE", key="PRIMARY KEY"):
-        self.sql(f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (id int {key}, note text{', ' + flag if flag else ''}); "
-                 f"INSERT INTO {name} SELECT i, 'n' || i FROM generate_series(1, {rows}) i")
-
-    def pgch(self, *arguments, env=None, cwd=None):
-        out = subprocess.run([PGCH, *arguments], text=True, capture_output=True, env=dict(self.env, **(env or {})), cwd=cwd or self.dir, timeout=120)
-        if SECRET in out.stdout + out.stderr:
-            raise Failed(f"the secret is shown:\n{out.stdout}\n{out.stderr}")
-        return out
-
-    def expect(self, status, part, *arguments, env=None, cwd=None):
-        out = self.pgch(*arguments, env=env, cwd=cwd)
-        if out.returncode != status or part.lower() not in (out.stdout + out.stderr).lower():
-            raise Failed(f"pgch {' '.join(arguments)}\nexpected {status} and \"{part}\", got {out.returncode}:\n{out.stdout}\n{out.stderr}")
-        return out
-
-    def fresh(self, name):
-        path = os.path.join(self.dir, name)
-        os.makedirs(path, exist_ok=True)
-        return ["--to", f"chdb://{path}/data", "--state", f"{path}/state"]
+from errors_world import CASES, DATABASE, PGCH, SECRET, Failed, World, case
 
 
 @case
@@ -120,11 +69,11 @@ def unknown_host_and_refused_port(w):
 
 @case
 def missing_table_and_column(w):
-    w.expect(1, "nowhere", "run", "--once", "--table", "nowhere", *w.fresh("c"))
+    w.expect(2, "nowhere", "run", "--once", "--table", "nowhere", *w.fresh("c"))
     w.table(flag="")
-    w.expect(1, "pgch setup", "run", "--once", "--table", "t", *w.fresh("c"))
+    w.expect(2, "pgch setup", "run", "--once", "--table", "t", *w.fresh("c"))
     w.table()
-    w.expect(1, "missing_one", "run", "--once", "--table", "t", "--set", "table.columns=id,missing_one", *w.fresh("c"))
+    w.expect(2, "missing_one", "run", "--once", "--table", "t", "--set", "table.columns=id,missing_one", *w.fresh("c"))
 
 
 @case
@@ -145,7 +94,7 @@ def no_right_to_update(w):
 @case
 def a_flag_column_of_another_type(w):
     w.table(flag="sent_to_kafka text")
-    w.expect(1, "boolean", "run", "--once", "--table", "t", *w.fresh("e"))
+    w.expect(2, "boolean", "run", "--once", "--table", "t", *w.fresh("e"))
 
 
 @case
@@ -154,7 +103,7 @@ def a_target_with_a_missing_or_too_narrow_column(w):
     for columns, word in (("id Int32", "note"), ("id Int8, note Nullable(String)", "id"), ("id Int32, note String", "note")):
         there = w.fresh("f" + word + str(len(columns)))
         w.expect(0, "", "query", *there[:2], f"CREATE TABLE t ({columns}, _version UInt64, _deleted UInt8) ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id")
-        w.expect(1, word, "run", "--once", "--table", "t", *there)
+        w.expect(2, word, "run", "--once", "--table", "t", *there)
     if w.sql("SELECT count(*) FROM t WHERE sent_to_kafka IS NOT TRUE") != "10":
         raise Failed("rows were marked")
 
@@ -183,7 +132,7 @@ def a_second_process_of_the_same_pipeline(w):
 @case
 def a_library_that_is_missing(w):
     w.table()
-    w.expect(1, "libchdb", "run", "--once", "--table", "t", *w.fresh("h"), env={"PGCH_LIBCHDB": "/nonexistent/libchdb.so"})
+    w.expect(2, "libchdb", "run", "--once", "--table", "t", *w.fresh("h"), env={"PGCH_LIBCHDB": "/nonexistent/libchdb.so"})
 
 
 @case
@@ -194,7 +143,7 @@ def kafka_out_of_reach_and_a_topic_that_may_not_be_made(w):
         address = f"127.0.0.1:{s.getsockname()[1]}"
         w.expect(1, address, "check", "--table", "t", "--kafka", address, *w.fresh("i"))
     topic = f"missing_{DATABASE}"
-    w.expect(1, topic, "produce", "--once", "--table", "t", "--kafka", os.environ["PGCH_TEST_KAFKA"], "--topic", topic, "--set", "kafka.create_topic=false",
+    w.expect(2, topic, "produce", "--once", "--table", "t", "--kafka", os.environ["PGCH_TEST_KAFKA"], "--topic", topic, "--set", "kafka.create_topic=false",
              "--state", w.dir + "/i/state")
     if w.sql("SELECT count(*) FROM t WHERE sent_to_kafka IS NOT TRUE") != "10":
         raise Failed("rows were marked")
@@ -220,7 +169,7 @@ def values_that_no_column_can_hold_become_dead_letters(w):
     w.sql("DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, day date, sent_to_kafka BOOLEAN DEFAULT FALSE); "
           "INSERT INTO t SELECT i, '2024-01-01' FROM generate_series(1, 5) i; INSERT INTO t VALUES (6, 'infinity')")
     there = w.fresh("k")
-    w.expect(4, "1 dead letters", "run", "--once", "--table", "t", *there)
+    w.expect(4, "1 dead letter", "run", "--once", "--table", "t", *there)
     w.expect(3, "no ClickHouse column can hold", "verify", "--table", "t", *there)
 
 
@@ -229,7 +178,7 @@ def the_state_directory_cannot_be_written(w):
     w.table()
     path = os.path.join(w.dir, "a_file")
     open(path, "w").close()
-    w.expect(1, path, "run", "--once", "--table", "t", *w.fresh("l")[:2], "--state", path + "/state")
+    w.expect(2, path, "run", "--once", "--table", "t", *w.fresh("l")[:2], "--state", path + "/state")
     if w.sql("SELECT count(*) FROM t WHERE sent_to_kafka IS NOT TRUE") != "10":
         raise Failed("rows were marked")
 
@@ -248,8 +197,7 @@ def main():
                 failed.append(name)
                 print(f"FAILED  {name}\n{problem}", flush=True)
     finally:
-        world.sql(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", "postgres")
-        shutil.rmtree(world.dir, ignore_errors=True)
+        world.close()
     print(f"{len(chosen) - len(failed)} of {len(chosen)} passed")
     sys.exit(1 if failed or not chosen else 0)
 

@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "pgch/config.h"
 #include "support/catch.h"
 
 namespace {
@@ -191,6 +193,31 @@ TEST_CASE("nothing in lib prints, sleeps, reads a clock or the environment, or e
             at > 0 && (std::isalnum(static_cast<unsigned char>(code[at - 1])) != 0 || code[at - 1] == '_') &&
             (std::isalpha(static_cast<unsigned char>(ban.token.front())) != 0);
         if (!tail_of_a_name) breaches.push_back(fmt::format("{}: {} ({})", where(path, i), ban.token, ban.why));
+      }
+    }
+  }
+  INFO(fmt::format("{}", fmt::join(breaches, "\n")));
+  CHECK(breaches.empty());
+}
+
+TEST_CASE("a setting that a message names exists") {
+  std::set<std::string> known;
+  for (const auto& setting : pgch::config_settings()) known.insert(setting.name);
+  const std::regex literal(R"re("((?:[^"\\]|\\.)*)")re");
+  const std::regex setting(R"(\b(?:postgres|kafka|clickhouse|batch|limits|log|table|columns)\.[a-z_]+)");
+  std::vector<std::string> breaches;
+  for (const char* under : {"lib", "cli"}) {
+    for (const auto& path : sources(under)) {
+      if (path.filename() == "conf.cpp" && path.parent_path().filename() == "kafka") continue;  // librdkafka's own
+      const auto lines = lines_of(path);
+      for (std::size_t i = 0; i < lines.size(); ++i) {
+        if (lines[i].rfind("#include", 0) == 0) continue;
+        for (std::sregex_iterator text(lines[i].begin(), lines[i].end(), literal), end; text != end; ++text) {
+          const std::string inside = (*text)[1];
+          for (std::sregex_iterator name(inside.begin(), inside.end(), setting); name != end; ++name) {
+            if (!known.contains(name->str())) breaches.push_back(where(path, i) + ": " + name->str());
+          }
+        }
       }
     }
   }

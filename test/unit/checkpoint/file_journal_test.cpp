@@ -1,9 +1,11 @@
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <iterator>
 
@@ -208,6 +210,33 @@ TEST_CASE("a full disk is told as such, and the journal goes on when there is ro
     CHECK(o.journal->pending().value().size() == 1);
   }
   ::umount(dir.path().c_str());
+}
+
+TEST_CASE("a journal that could not be made is made by the next try") {
+  test::Scratch dir;
+  // The limit of a file's size is the process's own, so this happens in a child.
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit none{0, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    Opened o(dir.path());
+    if (o.result) ::_exit(1);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    if (!o.journal->open(Context{null_logger(), system_clock(), o.stop.get_token()})) ::_exit(2);
+    if (!o.journal->intend(intent_of(*o.journal, "s", "abc"), true)) ::_exit(3);
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  Opened again(dir.path());
+  REQUIRE(again.result);
+  CHECK(again.journal->pending().value().size() == 1);
 }
 
 TEST_CASE("names that would leave the state directory are refused") {

@@ -246,6 +246,88 @@ TEST_CASE("tries can be limited") {
   CHECK(run.target.loads == 5);
 }
 
+TEST_CASE("waits grow although each doubt is settled by a look that succeeds, and the log does not grow with them") {
+  // Waits only in its own time.
+  class Impatient final : public Clock {
+   public:
+    TimePoint now() override { return TimePoint(at.load()); }
+    void sleep_until(TimePoint until, const std::stop_token&) override {
+      const auto pause = std::chrono::duration_cast<std::chrono::milliseconds>(until - now());
+      at = until.time_since_epoch();
+      const std::lock_guard lock(mutex);
+      pauses.push_back(pause);
+    }
+    std::atomic<TimePoint::duration> at{TimePoint::clock::now().time_since_epoch()};
+    std::mutex mutex;
+    std::vector<std::chrono::milliseconds> pauses;
+  } clock;
+  struct Counting final : Logger {
+    void write(LogLevel level, std::string_view) override {
+      if (level >= LogLevel::warning) ++warnings;
+    }
+    std::atomic<int> warnings{0};
+  } log;
+  Run run;
+  run.target.answer = [](std::size_t n) -> Result<void> {
+    if (n >= 14) return {};
+    return in_doubt(Errc::io, "no room");
+  };
+  Stages stages;
+  stages.extractor = std::make_unique<Counter>(10, 10, run.acknowledged);
+  stages.loader = std::make_unique<ToMemory>(run.target);
+  stages.journal = make_memory_journal();
+  run.options.backoff_min = 100ms;
+  run.options.backoff_max = 15s;
+  auto pipeline = Pipeline::create(std::move(stages), run.options, log, clock);
+  REQUIRE(pipeline);
+  REQUIRE(pipeline->run(std::stop_source().get_token()));
+  CHECK(run.target.rows.size() == 10);
+  REQUIRE(clock.pauses.size() == 14);
+  CHECK(clock.pauses[0] <= 100ms);
+  for (std::size_t i = 10; i < 14; ++i) CHECK((clock.pauses[i] >= 7s && clock.pauses[i] <= 15s));
+  CHECK(log.warnings <= 3);
+}
+
+TEST_CASE("a target is made ready before the first batch, and also without any") {
+  class Empty final : public Extractor {
+   public:
+    ExtractorTraits traits() const noexcept override { return {true, "empty"}; }
+    Result<void> open(const Context&, std::vector<Intent>) override { return {}; }
+    std::shared_ptr<const TableSchema> known_schema() const override { return one_column(); }
+    Result<Fetch> fetch(RowBatch&, const BatchLimits&, Clock::TimePoint) override { return Fetch::end; }
+    Result<void> acknowledge(const std::string&, const Position&) override { return {}; }
+    std::vector<Acknowledged> take_acknowledged() override { return {}; }
+    void abandon(const std::string&, const Position&) noexcept override {}
+    void close() noexcept override {}
+  };
+  class Prepared final : public Loader {
+   public:
+    explicit Prepared(int& times) : times_(times) {}
+    Result<void> open(const Context&) override { return {}; }
+    Result<LoaderTraits> prepare(const TableSchema& schema) override {
+      ++times_;
+      CHECK(schema == *one_column());
+      return LoaderTraits{true, {}};
+    }
+    Result<std::string> mark() override { return std::string{}; }
+    Result<void> load(const RowBatch&, const Attempt&) override { return {}; }
+    Result<Landed> look(const Intent&, const RowBatch&, const Attempt&) override { return Landed{}; }
+    void close() noexcept override {}
+
+   private:
+    int& times_;
+  };
+  int times = 0;
+  Stages stages;
+  stages.extractor = std::make_unique<Empty>();
+  stages.loader = std::make_unique<Prepared>(times);
+  stages.journal = make_memory_journal();
+  auto pipeline = Pipeline::create(std::move(stages), {}, null_logger(), system_clock());
+  REQUIRE(pipeline);
+  REQUIRE(pipeline->run(std::stop_source().get_token()));
+  CHECK(times == 1);
+}
+
 TEST_CASE("one bad row goes to the dead letters and the rest of its batch arrives") {
   Run run;
   // A batch is refused as long as it holds row 13.
