@@ -76,10 +76,16 @@ class AdminClient final : public Admin {
     return std::size_t{1'000'000};  // what Kafka's own default came to for ever
   }
 
-  Result<void> create(const std::string& topic, std::int32_t count, std::int32_t replication) override {
+  Result<void> create(const std::string& topic, std::int32_t count, std::int32_t replication,
+                      std::size_t message_bytes_max) override {
     std::array<char, 256> text{};
     const NewTopic fresh(rd_kafka_NewTopic_new(topic.c_str(), count, replication, text.data(), text.size()));
     if (!fresh) return halt(Errc::config, "Kafka: topic " + topic + " can't be made: " + text.data());
+    if (message_bytes_max != 0) {
+      const auto code =
+          rd_kafka_NewTopic_set_config(fresh.get(), "max.message.bytes", std::to_string(message_bytes_max).c_str());
+      if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, "making topic " + topic);
+    }
     std::array<rd_kafka_NewTopic_t*, 1> list = {fresh.get()};
     const std::string doing = "making topic " + topic;
     PGCH_ASSIGN(const Event event,
@@ -147,7 +153,10 @@ class AdminClient final : public Admin {
       const rd_kafka_resp_err_t code = question(slice_ms);
       const bool unanswered = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
                               code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__WAIT_COORD;
-      if (!unanswered) return code;
+      if (!unanswered) {
+        listener_.answered();
+        return code;
+      }
       // The callbacks that tell why are served here.
       if (rd_kafka_message_t* event = rd_kafka_consumer_poll(client_.get(), 0); event != nullptr)
         rd_kafka_message_destroy(event);

@@ -159,16 +159,22 @@ bool Listener::unreachable() {
   return all_down_;
 }
 
+void Listener::answered() {
+  const std::lock_guard lock(mutex_);
+  all_down_ = false;
+}
+
 Error Listener::describe(Error error) {
   const std::lock_guard lock(mutex_);
   if (code_ == 0) return error;
   const Error cause = error_of(code_, "connecting", reason_);
+  const bool repeats = cause.code == error.code && cause.recovery != Recovery::halt;  // the same advice once more
   if (cause.recovery == Recovery::halt) {
     error.code = cause.code;
     error.recovery = cause.recovery;
     error.native = cause.native;
   }
-  error.message += "; last: " + cause.message;
+  error.message += "; last: " + (repeats ? reason_ : cause.message);
   return error;
 }
 

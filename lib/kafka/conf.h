@@ -21,8 +21,9 @@ class Listener {
   void on_error(int code, const char* reason);
   /// The last thing that went wrong with the connection, for the sentence of a timeout; an authentication error stays.
   Error describe(Error error);
-  /// All brokers were found to be down.
+  /// All brokers were found to be down, and none has answered since.
   bool unreachable();
+  void answered();
 
  private:
   Logger& log_;

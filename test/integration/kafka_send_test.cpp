@@ -166,8 +166,8 @@ TEST_CASE("an unreachable broker is a retry, and a setting that is not allowed i
   const auto failed = loader->open(broker.context());
   REQUIRE_FALSE(failed);
   CHECK(failed.error().code == Errc::config);
-  must((loader = must(must(make_kafka(away))->make_sender()))->open(broker.context()));
-  const auto unreachable = loader->prepare(*logins_schema());
+  loader = must(must(make_kafka(away))->make_sender());
+  const auto unreachable = loader->open(broker.context());
   REQUIRE_FALSE(unreachable);
   CHECK(unreachable.error().recovery == Recovery::retry);
 }
