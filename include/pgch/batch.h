@@ -60,10 +60,11 @@ struct Intent {
 
 /// A row that could not be turned into columns. It is written to the dead letters before its batch is acknowledged.
 struct Rejected {
-  std::string reason;   ///< a sentence; names column and type, never the value
-  std::string origin;   ///< where it came from: "topic/partition@offset" or "table key=…"
-  std::string key;      ///< raw bytes, may be empty
-  std::string payload;  ///< raw bytes of the row or message
+  std::string reason;            ///< a sentence; names column and type, never the value
+  std::string origin;            ///< where it came from: "topic/partition@offset" or "table key=…"
+  std::string key;               ///< raw bytes, may be empty
+  std::string payload;           ///< raw bytes of the row or message
+  bool payload_is_null = false;  ///< there was none at all (Kafka: a tombstone), which is not the same as an empty one
 };
 
 struct PGCH_EXPORT RowBatch {

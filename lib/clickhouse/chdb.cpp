@@ -3,13 +3,11 @@
 #include "clickhouse/chdb.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -17,14 +15,17 @@
 #include <utility>
 #include <vector>
 
-#include "base/file.h"
 #include "base/try.h"
+#include "clickhouse/disk_room.h"
 #include "clickhouse/errors.h"
 
 namespace pgch::ch {
 namespace {
 
 namespace fs = std::filesystem;
+
+// A directory entry or two.
+constexpr std::uint64_t room_needed_to_open = 64 * 1024;
 
 struct ConnectionBody;
 using Connection = ConnectionBody*;  // chdb_connection: an opaque pointer, handed out through a pointer to it
@@ -178,11 +179,14 @@ std::string_view data_of(const Api& api, ResultBody* result) {
 }
 
 class EngineImpl;
+// With little room on the disk: whether all that was inserted since then is there; see disk_room.h.
+Result<void> check_written(const EngineImpl& engine, std::time_t since, std::string& exception);
 
 class InsertStreamImpl final : public InsertStream {
  public:
-  InsertStreamImpl(const Api& api, std::shared_ptr<OwnedConnection> connection, InsertBody* body)
-      : api_(api), connection_(std::move(connection)), body_(body) {}
+  InsertStreamImpl(const Api& api, std::shared_ptr<const EngineImpl> engine,
+                   std::shared_ptr<OwnedConnection> connection, InsertBody* body)
+      : api_(api), engine_(std::move(engine)), connection_(std::move(connection)), body_(body) {}
   InsertStreamImpl(const InsertStreamImpl&) = delete;
   InsertStreamImpl& operator=(const InsertStreamImpl&) = delete;
   ~InsertStreamImpl() override {
@@ -202,6 +206,7 @@ class InsertStreamImpl final : public InsertStream {
     finished_ = true;
     const OwnedResult result(api_.stream_done(body_), FreeResult{&api_});
     if (auto error = error_of(api_, result.get(), exception_)) return *std::move(error);
+    PGCH_TRY(check_written(*engine_, begun_, exception_));
     return api_.result_rows_written(result.get());
   }
   const std::string& exception() const noexcept override { return exception_; }
@@ -217,6 +222,8 @@ class InsertStreamImpl final : public InsertStream {
   }
 
   const Api& api_;
+  const std::time_t begun_ = std::time(nullptr);
+  std::shared_ptr<const EngineImpl> engine_;
   std::shared_ptr<OwnedConnection> connection_;  // keeps the session's connection for as long as the stream needs it
   InsertBody* body_;
   bool finished_ = false;
@@ -229,9 +236,13 @@ class SessionImpl final : public Session {
       : api_(api), engine_(std::move(engine)), connection_(std::make_shared<OwnedConnection>(std::move(connection))) {}
 
   Result<QueryOutput> query(std::string_view sql, std::string_view format) override {
+    const Writes writes = writes_of(sql);
+    if (writes == Writes::definition) PGCH_TRY(want_room());
+    const std::time_t begun = std::time(nullptr);
     const OwnedResult result(api_.query_n(raw(), sql.data(), sql.size(), format.data(), format.size()),
                              FreeResult{&api_});
     if (auto error = error_of(api_, result.get(), exception_)) return *std::move(error);
+    if (writes != Writes::nothing) PGCH_TRY(check_written(*engine_, begun, exception_));
     QueryOutput out;
     out.data = data_of(api_, result.get());
     out.rows_read = api_.result_rows_read(result.get());
@@ -262,7 +273,7 @@ class SessionImpl final : public Session {
   Result<std::unique_ptr<InsertStream>> insert(std::string_view sql, std::string_view format) override {
     InsertBody* body = api_.stream_insert_n(raw(), sql.data(), sql.size(), format.data(), format.size());
     if (body == nullptr) return halt(Errc::internal, "the embedded engine did not start an insert");
-    auto stream = std::make_unique<InsertStreamImpl>(api_, connection_, body);
+    auto stream = std::make_unique<InsertStreamImpl>(api_, engine_, connection_, body);
     const char* text = api_.stream_insert_error(body);
     if (text != nullptr && *text != '\0') {
       exception_ = text;
@@ -276,6 +287,7 @@ class SessionImpl final : public Session {
 
  private:
   Connection raw() const noexcept { return *connection_->get(); }
+  Result<void> want_room();
 
   const Api& api_;
   std::shared_ptr<const EngineImpl> engine_;
@@ -291,19 +303,33 @@ class EngineImpl final : public Engine, public std::enable_shared_from_this<Engi
   // The keeper: the engine goes down with its last connection, and coming up again takes most of a second.
   Result<void> start() {
     // The engine itself would find out, too, but says so on standard error in its own words.
-    if (in_use()) return used_by_another();
+    if (held_by_another(path_)) return used_by_another();
     PGCH_ASSIGN(keeper_, open());
     return {};
   }
 
   Result<std::unique_ptr<Session>> connect() override {
     PGCH_ASSIGN(OwnedConnection connection, open());
-    return std::unique_ptr<Session>(std::make_unique<SessionImpl>(api_, shared_from_this(), std::move(connection)));
+    auto session = std::make_unique<SessionImpl>(api_, shared_from_this(), std::move(connection));
+    PGCH_ASSIGN([[maybe_unused]] const QueryOutput set,
+                session->query("SET min_free_disk_bytes_to_perform_insert = " + std::to_string(room_wanted), "TSV"));
+    return std::unique_ptr<Session>(std::move(session));
   }
   const std::string& path() const noexcept override { return path_; }
 
+  // On a connection of its own: the session's settings are its client's.
+  Result<std::string> ask(const std::string& sql) const {
+    PGCH_ASSIGN(const OwnedConnection connection, open());
+    constexpr std::string_view format = "RowBinary";
+    const OwnedResult result(api_.query_n(*connection, sql.data(), sql.size(), format.data(), format.size()),
+                             FreeResult{&api_});
+    std::string exception;
+    if (auto error = error_of(api_, result.get(), exception)) return *std::move(error);
+    return std::string(data_of(api_, result.get()));
+  }
+
  private:
-  Result<OwnedConnection> open() {
+  Result<OwnedConnection> open() const {
     std::string program = "pgch";
     std::string path = "--path=" + path_;
     std::array<char*, 3> arguments{program.data(), path.data(), nullptr};
@@ -313,13 +339,19 @@ class EngineImpl final : public Engine, public std::enable_shared_from_this<Engi
       return halt(Errc::permission,
                   "the embedded engine cannot use " + path_ + ": this user may not write to that directory");
     }
-    return used_by_another();
-  }
-
-  // Its owner keeps a lock on this file for as long as it lives.
-  bool in_use() const {
-    const File status(::open((path_ + "/status").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    return status && ::flock(status.fd(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (held_by_another(path_)) return used_by_another();
+    if (room_at(path_) < room_needed_to_open) {
+      return retry(Errc::limit,
+                   "the embedded engine cannot open " + path_ + ": its disk is full: free some space there");
+    }
+    if (const std::string file = empty_definition(path_); !file.empty()) {
+      return halt(Errc::corrupt, "the embedded engine cannot open " + path_ + ": " + file +
+                                     " is empty, as a full disk leaves the definition of a table; bring it back from a "
+                                     "backup, or, if the table is to be made anew, move the file away");
+    }
+    return halt(Errc::corrupt, "the embedded engine cannot open " + path_ +
+                                   ": it said why on standard error; mend that, bring the directory back from a "
+                                   "backup, or name another one");
   }
 
   Error used_by_another() const {
@@ -332,6 +364,24 @@ class EngineImpl final : public Engine, public std::enable_shared_from_this<Engi
   std::string path_;
   OwnedConnection keeper_;
 };
+
+Result<void> check_written(const EngineImpl& engine, std::time_t since, std::string& exception) {
+  if (room_at(engine.path()) >= room_watched) return {};
+  auto spoilt = drop_spoilt_parts([&](const std::string& sql) { return engine.ask(sql); }, since);
+  if (spoilt && *spoilt == 0) return {};
+  exception = no_room_text(engine.path());
+  Error error = classify(243, exception);
+  error.in_doubt = true;
+  return error;
+}
+
+Result<void> SessionImpl::want_room() {
+  if (room_at(engine_->path()) >= room_wanted) return {};
+  exception_ = no_room_text(engine_->path());
+  Error error = classify(243, exception_);
+  error.in_doubt = false;  // nothing was begun
+  return error;
+}
 
 // libchdb itself allows one engine a process, so the process has to remember which one it is.
 struct Registry {

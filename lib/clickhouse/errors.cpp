@@ -66,7 +66,6 @@ constexpr std::array rules{
     Rule{236, Class::wait_in_doubt, Errc::connection},  // ABORTED
     Rule{241, Class::wait_in_doubt, Errc::limit},       // MEMORY_LIMIT_EXCEEDED
     Rule{242, Class::wait, Errc::permission},           // TABLE_IS_READ_ONLY
-    Rule{243, Class::wait_in_doubt, Errc::io},          // NOT_ENOUGH_SPACE
     Rule{285, Class::wait, Errc::connection},           // TOO_FEW_LIVE_REPLICAS
     Rule{286, Class::wait_in_doubt, Errc::connection},  // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
     Rule{291, Class::stop, Errc::permission},           // DATABASE_ACCESS_DENIED
@@ -152,6 +151,10 @@ Error classify(int code, std::string_view message) {
     }
     return make(Errc::limit, Recovery::retry, false,
                 said + ". The table has too many parts; larger batches make fewer of them", code);
+  }
+  if (code == 243) {
+    return make(Errc::limit, Recovery::retry, true, "The disk of ClickHouse is full: free some space there. " + said,
+                code);
   }
   const auto* rule =
       std::lower_bound(rules.begin(), rules.end(), code, [](const Rule& r, int c) { return r.code < c; });

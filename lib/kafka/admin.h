@@ -28,8 +28,9 @@ class Admin {
   /// Number of partitions; nullopt if there is no such topic.
   virtual Result<std::optional<std::int32_t>> partitions(const std::string& topic) = 0;
   virtual Result<std::size_t> message_bytes_max(const std::string& topic) = 0;
-  /// Returns when the topic can be used. It is no error if it exists.
-  virtual Result<void> create(const std::string& topic, std::int32_t partitions, std::int32_t replication) = 0;
+  /// Returns when the topic can be used. It is no error if it exists. `message_bytes_max` 0: the brokers' default.
+  virtual Result<void> create(const std::string& topic, std::int32_t partitions, std::int32_t replication,
+                              std::size_t message_bytes_max = 0) = 0;
   virtual Result<void> remove(const std::string& topic) = 0;
   virtual Result<std::vector<Watermarks>> watermarks(const std::string& topic, std::int32_t partitions) = 0;
   virtual Result<std::vector<CommittedOffset>> committed(const std::string& topic, std::int32_t partitions) = 0;

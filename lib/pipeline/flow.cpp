@@ -256,11 +256,11 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
     // may be under way at the source without any settlement to wake us.
     const bool waited = step && parts_.extractor->traits().waits;
     if (waited) pause = std::chrono::milliseconds(1);
-    if (!intended_.empty() || drain_until || (step && last_fetch_ == Fetch::busy))
+    if (step && (!intended_.empty() || drain_until || last_fetch_ == Fetch::busy))
       pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(10));
     const auto news = [&] { return settled_ != seen || error_.has_value(); };
     if (drain_until)
-      wake_extractor_.wait_until(lock, clock_.now() + pause, news);
+      wake_extractor_.wait_until(lock, std::min(clock_.now() + pause, *drain_until), news);
     else
       wake_extractor_.wait_until(lock, stop, clock_.now() + pause, news);
   }

@@ -12,6 +12,7 @@ namespace pgch::transport {
 namespace {
 
 constexpr std::size_t record_overhead = 1'024;
+constexpr std::size_t room_for_headers = 65'536;
 
 // "topic/partition@offset"; anything else is passed on whole.
 struct Origin {
@@ -70,7 +71,9 @@ class TopicDeadLetters final : public DeadLetters {
       if (!options_.create_topic)
         return halt(Errc::not_found,
                     "topic " + topic_ + " for dead letters does not exist; create it, or switch create_topic on");
-      PGCH_TRY(admin->create(topic_, 1, options_.replication));
+      // Whatever the topic takes has room here, its reason as well.
+      PGCH_ASSIGN(const std::size_t theirs, admin->message_bytes_max(options_.topic));
+      PGCH_TRY(admin->create(topic_, 1, options_.replication, theirs + room_for_headers));
       context_->log.write(LogLevel::info, "made topic " + topic_ + " for dead letters");
     }
     PGCH_ASSIGN(bytes_max_, admin->message_bytes_max(topic_));
@@ -92,7 +95,7 @@ class TopicDeadLetters final : public DeadLetters {
       message.key = r.key;
       message.has_key = !r.key.empty();
       message.value = r.payload;
-      message.tombstone = r.payload.empty();
+      message.tombstone = r.payload_is_null;
       const std::string size = std::to_string(r.payload.size());
       if (const std::size_t room = bytes_max_ - std::min(bytes_max_, r.key.size() + r.reason.size() + record_overhead);
           r.payload.size() > room) {

@@ -165,7 +165,8 @@ class KafkaSender final : public Loader {
                      Recovery::dead_letter,
                      false,
                      "the message has " + std::to_string(bytes) + " bytes, more than topic " + options_.topic +
-                         " takes (max.message.bytes = " + std::to_string(bytes_max_) + ")",
+                         " takes (max.message.bytes = " + std::to_string(bytes_max_) +
+                         "): raise that, or leave columns out with table.exclude",
                      {}};
       }
     }

@@ -69,6 +69,7 @@ RecordReader::Outcome RecordReader::reject(const kafka::Record& record, std::str
   r.origin = topic_ + "/" + std::to_string(record.partition()) + "@" + std::to_string(record.offset());
   r.key = record.key();
   r.payload = record.value();
+  r.payload_is_null = !record.has_value();
   batch.rejected.push_back(std::move(r));
   return Outcome::rejected;
 }
