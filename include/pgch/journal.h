@@ -33,6 +33,8 @@ class PGCH_EXPORT Journal {
   /// for and found.
   virtual Result<void> done(const std::string& stream, std::uint64_t sequence) = 0;
   virtual void close() noexcept = 0;
+  /// False: it is forgotten with the process, so exactly-once holds only as long as that lives.
+  virtual bool durable() const noexcept { return true; }
 };
 
 /// Dead letters: rows and messages that can never be delivered as they are. Any thread.

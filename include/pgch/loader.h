@@ -37,7 +37,7 @@ struct Landed {
   std::vector<std::uint32_t> missing;
 };
 
-/// One object, one connection, one thread; the pipeline makes as many as it wants.
+/// One object, one connection, one thread; Stages::more_loaders has others beside it.
 class PGCH_EXPORT Loader {
  public:
   virtual ~Loader() = default;

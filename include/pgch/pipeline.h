@@ -7,6 +7,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "pgch/batch.h"
 #include "pgch/context.h"
@@ -39,6 +40,9 @@ struct Stages {
   std::unique_ptr<Extractor> extractor;
   std::unique_ptr<Transport> transport;
   std::unique_ptr<Loader> loader;
+  /// Made like `loader`, one thread each: the streams (shares, partitions, workers of a snapshot) are dealt out over
+  /// `loader` and these. Without a stream of its own a loader idles.
+  std::vector<std::unique_ptr<Loader>> more_loaders;
   std::shared_ptr<Journal> journal;           ///< of the extractor's half
   std::shared_ptr<DeadLetters> dead_letters;  ///< of the extractor's half
 };
@@ -62,6 +66,7 @@ class PGCH_EXPORT Pipeline {
   Pipeline& operator=(Pipeline&&) noexcept;
   ~Pipeline();
   /// Until the source ends (or is idle, with `once`), a stop, or an error that needs a person. Blocks; call it once.
+  /// With a transport a source's end ends the producing half only, unless `once` is set.
   /// On a stop it drains: what is under way settles within `drain`, the rest is abandoned, nothing is lost or doubled.
   Result<void> run(std::stop_token stop);
   /// Any thread, at any time.

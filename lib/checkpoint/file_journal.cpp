@@ -331,6 +331,7 @@ class FileJournal final : public Journal {
 // Same numbers, no memory beyond the process.
 class MemoryJournal final : public Journal {
  public:
+  bool durable() const noexcept override { return false; }
   Result<void> open(const Context& context) override {
     generation_ = static_cast<std::uint64_t>(context.clock.wall_us());
     return {};

@@ -12,7 +12,5 @@ namespace pgch::kafka {
 Error error_of(int code, std::string_view doing, std::string_view detail = {});
 /// The group has given the partition to somebody else, or is about to: what was to be committed must not be.
 bool is_stale_owner(const Error& error);
-/// The native code of the error that means "this partition is no longer ours"; see docs/WIRE.md.
-inline constexpr std::string_view revoked = "revoked";
 
 }  // namespace pgch::kafka

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "base/hash.h"
 #include "base/try.h"
 
 namespace pgch {
@@ -93,7 +92,7 @@ Result<Flow::Step> Flow::extract_step(bool draining) {
       batch->intent = known->second;
   }
   const std::uint64_t ticket = ledger_.open(batch->stream, batch->position, batch->bytes());
-  Lane& lane = lanes_[lanes_.size() == 1 ? 0 : hash64(batch->stream) % lanes_.size()];
+  Lane& lane = lanes_[lane_of_.emplace(batch->stream, lane_of_.size() % lanes_.size()).first->second];
   lane.tasks.push_back({std::move(batch), ticket});
   wake_loaders_.notify_all();
   return Step::progressed;
@@ -157,12 +156,13 @@ Result<Flow::Step> Flow::settle_step(std::size_t loader) {
       ledger_.durable(stream, task.ticket);
     } else {
       ledger_.abandoned(stream, task.ticket);
-      if (settled.error().native == "revoked") intended_.erase({stream, position});  // another owner settles it
+      if (settled.error().recovery == Recovery::abandon)
+        intended_.erase({stream, position});  // another owner settles it
     }
     ++settled_;
   }
   wake_extractor_.notify_all();
-  if (!settled && settled.error().native != "revoked") return std::move(settled).error();
+  if (!settled && settled.error().recovery != Recovery::abandon) return std::move(settled).error();
   return Step::progressed;
 }
 
@@ -293,7 +293,7 @@ std::unique_ptr<RowBatch> Flow::blank_batch() {
 
 void Flow::recycle(std::unique_ptr<RowBatch> batch) {
   const std::lock_guard lock(mutex_);
-  if (blanks_.size() < 4) blanks_.push_back(std::move(batch));
+  if (blanks_.size() < 2 + 2 * lanes_.size()) blanks_.push_back(std::move(batch));
 }
 
 void Flow::fail(Error error) {

@@ -82,6 +82,7 @@ class Flow {
   Ledger ledger_;
   std::vector<Lane> lanes_;
   std::map<PlaceKey, Intent> intended_;  // intents not yet closed, to recognise a batch that the source hands out again
+  std::map<std::string, std::size_t> lane_of_;  // by stream, dealt out in the order in which they come
   std::vector<std::unique_ptr<RowBatch>> blanks_;
   std::optional<Error> error_;
   std::uint64_t settled_ = 0;  // counts settlements, so that waiting for one misses none

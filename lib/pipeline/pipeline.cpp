@@ -18,17 +18,17 @@ class Pipeline::Impl {
 
   Result<void> build() {
     if (stages_.transport == nullptr) {
-      produce_ = make(*stages_.extractor, *stages_.loader, *stages_.journal, stages_.dead_letters.get(), "direct");
+      produce_ = make(*stages_.extractor, target_loaders(), *stages_.journal, stages_.dead_letters.get(), "direct");
       return {};
     }
     if (stages_.extractor != nullptr) {
       PGCH_ASSIGN(sender_, stages_.transport->make_sender());
-      produce_ = make(*stages_.extractor, *sender_, *stages_.journal, stages_.dead_letters.get(), "produce");
+      produce_ = make(*stages_.extractor, {sender_.get()}, *stages_.journal, stages_.dead_letters.get(), "produce");
     }
     if (stages_.loader != nullptr) {
       PGCH_ASSIGN(receiver_, stages_.transport->make_receiver());
       consume_ =
-          make(*receiver_.extractor, *stages_.loader, *receiver_.journal, receiver_.dead_letters.get(), "consume");
+          make(*receiver_.extractor, target_loaders(), *receiver_.journal, receiver_.dead_letters.get(), "consume");
     }
     return {};
   }
@@ -65,9 +65,14 @@ class Pipeline::Impl {
   }
 
  private:
-  std::unique_ptr<Flow> make(Extractor& extractor, Loader& loader, Journal& journal, DeadLetters* dead,
+  std::vector<Loader*> target_loaders() const {
+    std::vector<Loader*> loaders{stages_.loader.get()};
+    for (const auto& loader : stages_.more_loaders) loaders.push_back(loader.get());
+    return loaders;
+  }
+  std::unique_ptr<Flow> make(Extractor& extractor, std::vector<Loader*> loaders, Journal& journal, DeadLetters* dead,
                              const char* half) {
-    return std::make_unique<Flow>(FlowParts{&extractor, {&loader}, &journal, dead}, options_, log_, clock_,
+    return std::make_unique<Flow>(FlowParts{&extractor, std::move(loaders), &journal, dead}, options_, log_, clock_,
                                   options_.id + " (" + half + ")");
   }
   Result<void> remember(Result<void> r) {
@@ -113,6 +118,13 @@ Result<Pipeline> Pipeline::create(Stages stages, PipelineOptions options, Logger
     return halt(Errc::config,
                 "A pipeline with an extractor needs a journal; make_file_journal() keeps it in a directory, "
                 "make_memory_journal() forgets it.");
+  }
+  if (stages.loader == nullptr && !stages.more_loaders.empty())
+    return halt(Errc::config, "A pipeline with more loaders needs a first one.");
+  if (stages.journal != nullptr && !stages.journal->durable() && options.delivery == Delivery::exactly_once) {
+    log.write(LogLevel::warning, options.id +
+                                     ": its journal is forgotten with this process; rows under way in a crash may come "
+                                     "twice. make_file_journal() remembers.");
   }
   if (options.batch.rows_max == 0 || options.batch.bytes_max == 0)
     return halt(Errc::config, "batch rows and bytes must be at least 1.");

@@ -107,6 +107,7 @@ Result<void> Settler::settle_rows(RowBatch batch, Intent& intent) {
     }
     switch (why.recovery) {
       case Recovery::halt:
+      case Recovery::abandon:
         return why;
       case Recovery::retry:
         PGCH_TRY(wait(why, "loading"));
@@ -200,14 +201,14 @@ Result<void> Settler::persist(const char* what, const std::function<Result<void>
       failures_ = before;
       return {};
     }
-    if (r.error().recovery != Recovery::retry || r.error().in_doubt || r.error().native == "revoked")
+    if (r.error().recovery != Recovery::retry || r.error().in_doubt)
       return std::move(r).error();
     PGCH_TRY(wait(r.error(), what));
   }
 }
 
 Result<void> Settler::wait(const Error& why, const char* what) {
-  if (why.native == "revoked") return why;
+  if (why.recovery == Recovery::abandon) return why;
   ++failures_;
   ++counters_.retries;
   if (options_.retries_max != 0 && failures_ > options_.retries_max) {

@@ -103,9 +103,11 @@ std::optional<PartitionPosition> decode_position(const Position& position) {
 }
 
 Error revoked_error(const std::string& stream) {
-  return Error{Errc::conflict, Recovery::retry, false,
+  return Error{Errc::conflict,
+               Recovery::abandon,
+               false,
                stream + " was revoked: the group gave it to another consumer, which goes on from the last commit",
-               std::string(kafka::revoked)};
+               {}};
 }
 
 namespace {

@@ -147,7 +147,7 @@ TEST_CASE("an abandoned batch is handed out again, with its intent if it had one
   RowBatch batch = consuming.next(limits);
   RowBatch behind = consuming.next(limits);
   consuming.receiver.extractor->abandon(batch.stream, batch.position);
-  CHECK(consuming.intend(behind).error().native == "revoked");
+  CHECK(consuming.intend(behind).error().recovery == Recovery::abandon);
   consuming.receiver.extractor->abandon(behind.stream, behind.position);
   RowBatch again = consuming.next(limits);
   CHECK(ids_of(again) == ids_of(batch));
