@@ -69,6 +69,7 @@ void add_run(CLI::App&, Program&);
 void add_produce(CLI::App&, Program&);
 void add_consume(CLI::App&, Program&);
 void add_verify(CLI::App&, Program&);
+void add_repair(CLI::App&, Program&);
 void add_generate(CLI::App&, Program&);
 void add_query(CLI::App&, Program&);
 void add_serve(CLI::App&, Program&);

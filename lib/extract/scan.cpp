@@ -69,8 +69,10 @@ Result<void> ScanExtractor::open(const Context& context, std::vector<Intent> pen
   decoder_ = pg::TupleDecoder(std::move(table.fields), count);
   schema_ = std::make_shared<const TableSchema>(std::move(table.source.schema));
   const std::string doing = "scanning " + display_name(*schema_);
-  PGCH_TRY(connection_->send("COPY (SELECT " + columns + " FROM " + table.quoted + " t) TO STDOUT (FORMAT binary)", {},
-                             doing));
+  PGCH_TRY(connection_->send("COPY (SELECT " + columns + " FROM " + table.quoted + " t" +
+                                 (options_.where.empty() ? "" : " WHERE " + options_.where) +
+                                 ") TO STDOUT (FORMAT binary)",
+                             {}, doing));
   PGCH_ASSIGN(const pg::Answer answer, connection_->answer({Clock::TimePoint::max(), context.stop}));
   if (!answer.is_copy_out()) return halt(Errc::internal, "While " + doing + ": PostgreSQL did not begin to copy.");
   copy_.emplace(*connection_);

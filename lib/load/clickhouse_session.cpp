@@ -51,7 +51,7 @@ class ClickHouseSession final : public ClickHouse {
   }
 
   Result<void> read(const TargetOptions& target, const TableSchema& schema, bool current,
-                    const std::function<Result<void>(const RowBatch&)>& sink) override {
+                    const std::function<Result<void>(const RowBatch&)>& sink, const std::string& where) override {
     const std::string name = ch::target_table(target, schema);
     const std::string quoted = ch::quote_name(options_.database, name);
     PGCH_ASSIGN(const auto table, ch::describe_table(*client_, options_.database, name));
@@ -66,8 +66,10 @@ class ClickHouseSession final : public ClickHouse {
     }
     std::string sql = "SELECT " + select + " FROM " + quoted;
     if (current && table->engine.find("Replacing") != std::string::npos) sql += " FINAL";
+    std::string condition = where.empty() ? where : "(" + where + ")";
     if (current && table->find(target.deleted_column) != nullptr)
-      sql += " WHERE " + ch::quote_name(target.deleted_column) + " = 0";
+      condition += (where.empty() ? "" : " AND ") + ch::quote_name(target.deleted_column) + " = 0";
+    if (!condition.empty()) sql += " WHERE " + condition;
     ch::BlockReader reader(std::make_shared<TableSchema>(schema), std::move(types));
     PGCH_TRY(
         client_->stream(sql, "Native", [&](std::string_view piece) { return reader.feed(as_bytes(piece), sink); }));

@@ -2,134 +2,116 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <charconv>
-#include <numeric>
-#include <thread>
-
 #include "base/try.h"
+#include "verify/session.h"
 
 namespace pgch {
+namespace comparing {
 namespace {
 
-// What one side adds up to.
-struct Side {
-  std::uint64_t rows = 0, rejected = 0;
-  Checksum sum;
-
-  void add(const RowBatch& batch, bool checksum) {
-    rows += batch.rows;
-    if (!checksum) return;
-    columns_.resize(batch.columns.size());
-    std::iota(columns_.begin(), columns_.end(), std::size_t{0});
-    for (std::size_t row = 0; row < batch.rows; ++row) {
-      const RowHash hash = hash_row(batch, row, columns_);
-      const std::uint64_t low = sum.low + hash.low;
-      sum.high += hash.high + (low < sum.low ? 1 : 0);
-      sum.low = low;
-    }
-  }
-
- private:
-  std::vector<std::size_t> columns_;
-};
-
-class Progress {
- public:
-  explicit Progress(const VerifyOptions& options) : options_(options) {}
-  void source(std::uint64_t rows) { source_ = rows, tell(); }
-  void target(std::uint64_t rows) { target_ = rows, tell(); }
-
- private:
-  void tell() const {
-    if (options_.progress) options_.progress(source_, target_);
-  }
-  const VerifyOptions& options_;
-  std::atomic<std::uint64_t> source_{0}, target_{0};
-};
-
-Result<std::uint64_t> to_number(std::string_view text, std::string_view what) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-  std::uint64_t value = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (problem != std::errc{} || end != text.data() + text.size())
-    return halt(Errc::corrupt, fmt::format("The answer to {} is not a number.", what));
-  return value;
+// Which of the rows that wait now were there at the beginning: those of transactions before this one.
+Result<std::uint64_t> fence(PostgresSession& source) {
+  PGCH_ASSIGN(const auto rows,
+              source.query("SELECT pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())"));
+  return to_number(rows.at(0).at(0).value_or(""));
 }
 
-Result<std::uint64_t> count_source(PostgresSession& source, const VerifyOptions& options, bool unsent_only) {
-  PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
-  std::string sql = "SELECT count(*) FROM " + table;
-  if (unsent_only) {
-    PGCH_ASSIGN(const std::string flag, quote_postgres(options.flag_column));
-    sql += " WHERE " + flag + " IS NOT TRUE";
-  }
-  PGCH_ASSIGN(const auto rows, source.query(sql));
-  if (rows.size() != 1 || rows[0].size() != 1 || !rows[0][0])
-    return halt(Errc::corrupt, "PostgreSQL's answer to a count is no number.");
-  return to_number(*rows[0][0], "a count");
+Result<std::uint64_t> count_unsent(Sides& sides, std::uint64_t fence) {
+  const std::string sql = "SELECT count(*) FROM " + sides.quoted_source() + " t WHERE " + sides.flag() + " IS NOT TRUE";
+  const std::string old = fmt::format(
+      " AND pg_catalog.age(t.xmin) > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) - {}", fence);
+  auto rows = sides.source().query(sql + old);
+  // A view has no xmin.
+  if (!rows && rows.error().code != Errc::stopped && rows.error().code != Errc::connection)
+    rows = sides.source().query(sql);
+  if (!rows) return std::move(rows).error();
+  return to_number(rows->at(0).at(0).value_or(""));
 }
 
-Result<Side> read_source(Extractor& scan, const TableSchema& schema, const VerifyOptions& options,
-                         const Context& context, Progress& progress) {
-  PGCH_TRY(scan.open(context, {}));
-  Side side;
-  RowBatch batch;
-  const BatchLimits limits;
-  while (true) {
+// Rows that waited at the beginning may be under way: waits as long as they become fewer.
+Result<void> wait_for_unsent(Session& session, std::uint64_t begun, const Context& context) {
+  if (session.sides->flag().empty()) return {};
+  for (std::uint32_t look = 0;; ++look) {
+    const std::uint64_t before = session.report.unsent.value_or(0);
+    PGCH_ASSIGN(session.report.unsent, count_unsent(*session.sides, begun));
+    const bool fewer = *session.report.unsent < before;
+    if (*session.report.unsent == 0 || look >= session.options.looks || (look > 0 && !fewer)) return {};
+    context.clock.sleep_until(context.clock.now() + session.options.pause, context.stop);
     if (context.stop.stop_requested()) return halt(Errc::stopped, "Stopped before everything was compared.");
-    PGCH_ASSIGN(const Fetch found, scan.fetch(batch, limits, context.clock.now() + std::chrono::seconds(60)));
-    if (found == Fetch::end) break;
-    if (found == Fetch::busy)
-      return halt(Errc::internal, "The scan waits for an acknowledgement that verify doesn't give.");
-    if (found != Fetch::rows) continue;
-    // Equal hashes need equal layouts on both sides.
-    if (batch.schema->columns != schema.columns)
-      return halt(Errc::conflict,
-                  fmt::format("The columns of table {} changed during the comparison; run it again.", options.table));
-    side.add(batch, options.checksum);
-    side.rejected += batch.rejected.size();
-    progress.source(side.rows);
   }
-  side.rows += side.rejected;
-  return side;
 }
 
-Result<Side> read_target(ClickHouse& target, const TableSchema& schema, const VerifyOptions& options,
-                         const Context& context, Progress& progress) {
-  Side side;
-  PGCH_TRY(target.read(options.target, schema, true, [&](const RowBatch& batch) -> Result<void> {
-    if (context.stop.stop_requested()) return halt(Errc::stopped, "Stopped before everything was compared.");
-    side.add(batch, options.checksum);
-    progress.target(side.rows);
-    return {};
-  }));
-  return side;
-}
-
-// The target has fewer columns than are moved: reading it would fail with the engine's words.
-Result<void> check_columns(const TableSchema& source, const TableSchema& target, const VerifyOptions& options) {
-  for (const ColumnSpec& column : source.columns) {
-    if (column_index(target, column.name) == npos) {
-      return halt(Errc::schema, fmt::format("The ClickHouse table {} has no column \"{}\", which table {} in "
-                                            "PostgreSQL has; add it, or leave it out with \"exclude\".",
-                                            options.target.table, column.name, options.table));
-    }
-  }
+Result<void> compare(Session& session, std::uint64_t begun, const Context& context) {
+  Comparison& comparison = *session.comparison;
+  PGCH_TRY(comparison.compare());
+  PGCH_TRY(comparison.look_again());
+  session.report.differences = comparison.counts();
+  PGCH_TRY(comparison.name_rows());
+  PGCH_TRY(wait_for_unsent(session, begun, context));
+  // While rows arrive the sums are of different moments.
+  if (session.report.equal()) session.report.target_checksum = session.report.source_checksum;
   return {};
 }
 
 }  // namespace
 
+Result<std::unique_ptr<Session>> run(const VerifySides& sides, const VerifyOptions& options, const Context& context) {
+  auto session = std::make_unique<Session>();
+  session->options = options;
+  VerifyReport& report = session->report;
+  report.source_table = options.table;
+  report.target_table = options.target_name.empty() ? options.target.table : options.target_name;
+  PGCH_ASSIGN(session->sides, Sides::open(sides, session->options, context));
+  Sides& both = *session->sides;
+  report.target_exists = both.target_exists();
+  report.has_key = both.has_key();
+  std::uint64_t begun = 0;
+  if (!both.flag().empty()) {
+    PGCH_ASSIGN(begun, fence(both.source()));
+    PGCH_ASSIGN(report.unsent, count_unsent(both, begun));
+  }
+  if (!report.target_exists) {
+    PGCH_ASSIGN(const auto rows, both.source().query("SELECT count(*) FROM " + both.quoted_source()));
+    PGCH_ASSIGN(report.source_rows, to_number(rows.at(0).at(0).value_or("")));
+    return session;
+  }
+  PGCH_ASSIGN(report.target_raw_rows, both.count("SELECT count() FROM " + both.quoted_target()));
+  session->comparison = std::make_unique<Comparison>(both, session->options, context, report);
+  if (!options.checksum) {
+    PGCH_TRY(session->comparison->count());
+    return session;
+  }
+  PGCH_TRY(compare(*session, begun, context));
+  return session;
+}
+
+}  // namespace comparing
+
+const char* name_of(DifferenceKind kind) noexcept {
+  switch (kind) {
+    case DifferenceKind::lost:
+      return "lost";
+    case DifferenceKind::doubled:
+      return "doubled";
+    case DifferenceKind::altered:
+      return "altered";
+    case DifferenceKind::stale:
+      return "stale";
+    case DifferenceKind::extra:
+      return "extra";
+  }
+  return "";
+}
+
 bool VerifyReport::equal() const noexcept {
-  return target_exists && source_rows == target_rows && unsent.value_or(0) == 0 && source_rejected == 0 &&
-         source_checksum == target_checksum;
+  return target_exists && unsent.value_or(0) == 0 && source_rejected == 0 && differences.total() == 0 &&
+         (rows_compared || source_rows == target_rows);
 }
 
 std::vector<std::string> VerifyReport::messages() const {
   std::vector<std::string> out;
   if (!target_exists) out.push_back(fmt::format("There is no ClickHouse table {} yet.", target_table));
-  if (source_rows != target_rows) {
+  if (!equal() && source_rows != target_rows) {
     out.push_back(fmt::format("The row counts differ: PostgreSQL table {} has {} rows, ClickHouse table {} has {}.",
                               source_table, source_rows, target_table, target_rows));
   }
@@ -142,54 +124,29 @@ std::vector<std::string> VerifyReport::messages() const {
                     "out of range).",
                     source_table, source_rejected));
   }
-  if (target_exists && source_rows == target_rows && source_checksum != target_checksum) {
+  if (differences.total() == 0) return out;
+  if (source_rows == target_rows) {
     out.push_back(fmt::format(
         "The rows differ: PostgreSQL table {} and ClickHouse table {} have as many rows, but not the same values.",
         source_table, target_table));
   }
+  std::string kinds;
+  const std::pair<const char*, std::uint64_t> all[] = {{"lost", differences.lost},
+                                                       {"doubled", differences.doubled},
+                                                       {"altered", differences.altered},
+                                                       {"stale", differences.stale},
+                                                       {"extra", differences.extra}};
+  for (const auto& [name, count] : all) {
+    if (count != 0) kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", count, name);
+  }
+  out.push_back(fmt::format("Rows of table {} that differ in ClickHouse: {}.{}", source_table, kinds,
+                            has_key ? "" : " The table has no key, so they can't be named."));
   return out;
 }
 
-Result<VerifyReport> verify(PostgresSession& source, Extractor& scan, ClickHouse& target, const VerifyOptions& options,
-                            const Context& context) {
-  VerifyReport report;
-  report.source_table = options.table;
-  report.target_table = options.target_name.empty() ? options.target.table : options.target_name;
-  ColumnSelection columns = options.columns;
-  if (!options.flag_column.empty()) columns.exclude.push_back(options.flag_column);
-  PGCH_ASSIGN(const SourceTable described, source.describe(options.table, columns));
-  if (!options.flag_column.empty()) {
-    PGCH_ASSIGN(report.unsent, count_source(source, options, true));
-  }
-  PGCH_ASSIGN(const auto there, target.describe(options.target));
-  report.target_exists = there.has_value();
-  if (!report.target_exists) {
-    PGCH_ASSIGN(report.source_rows, count_source(source, options, false));
-    return report;
-  }
-  PGCH_TRY(check_columns(described.schema, *there, options));
-  PGCH_ASSIGN(const std::string raw, target.query("SELECT count() FROM " + quote_clickhouse(options.target.table)));
-  PGCH_ASSIGN(report.target_raw_rows, to_number(raw, "a count"));
-
-  Progress progress(options);
-  std::optional<Result<Side>> target_side;
-  std::optional<Result<Side>> source_side;
-  {
-    const std::jthread reader(
-        [&] { target_side.emplace(read_target(target, described.schema, options, context, progress)); });
-    source_side.emplace(read_source(scan, described.schema, options, context, progress));
-    scan.close();
-  }
-  if (!*source_side) return std::move(*source_side).error();
-  if (!*target_side) return std::move(*target_side).error();
-  report.source_rows = (*source_side)->rows;
-  report.source_rejected = (*source_side)->rejected;
-  report.target_rows = (*target_side)->rows;
-  if (options.checksum) {
-    report.source_checksum = (*source_side)->sum;
-    report.target_checksum = (*target_side)->sum;
-  }
-  return report;
+Result<VerifyReport> verify(const VerifySides& sides, const VerifyOptions& options, const Context& context) {
+  PGCH_ASSIGN(const auto session, comparing::run(sides, options, context));
+  return std::move(session->report);
 }
 
 }  // namespace pgch

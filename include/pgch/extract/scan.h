@@ -14,6 +14,7 @@ struct ScanOptions {
   PostgresOptions postgres;
   std::string table;
   ColumnSelection columns;
+  std::string where;  ///< SQL condition over the alias t; empty: all rows
 };
 /// Views may be scanned too. The snapshot lives as long as the connection: if that is lost the scan fails
 /// (Recovery::halt), since what was read and what would be read need not fit together.

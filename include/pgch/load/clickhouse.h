@@ -57,9 +57,10 @@ class PGCH_EXPORT ClickHouse {
   /// The table's columns as kinds pgch can write, without pgch's own (_version …); nullopt if there is no such table.
   virtual Result<std::optional<TableSchema>> describe(const TargetOptions& target) = 0;
   /// All rows of the table with the schema's columns and kinds (cast by the server), batch by batch. With `current`
-  /// only what is current: FINAL and not deleted, where the table has versions.
+  /// only what is current: FINAL and not deleted, where the table has versions. `where`: an SQL condition; empty: none.
   virtual Result<void> read(const TargetOptions& target, const TableSchema& schema, bool current,
-                            const std::function<Result<void>(const RowBatch&)>& sink) = 0;
+                            const std::function<Result<void>(const RowBatch&)>& sink,
+                            const std::string& where = {}) = 0;
 };
 PGCH_EXPORT Result<std::unique_ptr<ClickHouse>> open_clickhouse(const ClickHouseOptions& options,
                                                                 const Context& context);
