@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <mutex>
 
 #include "base/base64.h"
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/name.h"
 #include "base/try.h"
 #include "checkpoint/names.h"
 #include "pgch/checkpoint/file.h"
@@ -76,11 +76,7 @@ class FileDeadLetters final : public DeadLetters {
 
 Result<void> check_state_names(const FileJournalOptions& options) {
   const std::string& id = options.pipeline;
-  const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
-  if (id.empty() || id.size() > 64 || id.front() == '.' || !plain) {
+  if (!is_plain_name(id) || id.front() == '.') {
     return halt(Errc::config, fmt::format("The pipeline's name \"{}\" can't name its files: it takes 1 to 64 letters, "
                                           "digits, dots, underscores and hyphens, "
                                           "and does not begin with a dot.",

@@ -10,7 +10,6 @@
 #include <unordered_set>
 
 #include "base/bytes.h"
-#include "codec/base64.h"
 #include "codec/iso_time.h"
 #include "codec/json_row.h"
 #include "codec/json_text.h"

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/base64.h"
 #include "base/bytes.h"
-#include "codec/base64.h"
 #include "codec/iso_time.h"
 #include "codec/json_row.h"
 #include "codec/json_text.h"

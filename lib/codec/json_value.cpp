@@ -6,8 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/base64.h"
 #include "base/bytes.h"
-#include "codec/base64.h"
 #include "codec/iso_time.h"
 #include "codec/json_text.h"
 #include "codec/wide_decimal.h"

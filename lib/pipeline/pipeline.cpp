@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <thread>
 
+#include "base/name.h"
 #include "base/try.h"
 #include "pipeline/flow.h"
 
@@ -94,17 +94,8 @@ class Pipeline::Impl {
   std::string last_error_;
 };
 
-namespace {
-bool valid_id(const std::string& id) {
-  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
-}
-}  // namespace
-
 Result<Pipeline> Pipeline::create(Stages stages, PipelineOptions options, Logger& log, Clock& clock) {
-  if (!valid_id(options.id)) {
+  if (!is_plain_name(options.id)) {
     return halt(Errc::config, fmt::format("The pipeline's name \"{}\" can't be used: it takes 1 to 64 letters, digits, "
                                           "dots, underscores and hyphens.",
                                           options.id));

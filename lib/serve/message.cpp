@@ -132,34 +132,6 @@ Result<Request> parse_head(std::string_view head) {
   return request;
 }
 
-std::optional<std::string> base64_decode(std::string_view text) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string out;
-  std::uint32_t bits = 0;
-  unsigned held = 0;
-  for (const char c : text) {
-    unsigned value = 0;
-    if (c >= 'A' && c <= 'Z') {
-      value = static_cast<unsigned>(c - 'A');
-    } else if (c >= 'a' && c <= 'z') {
-      value = static_cast<unsigned>(c - 'a') + 26;
-    } else if (c >= '0' && c <= '9') {
-      value = static_cast<unsigned>(c - '0') + 52;
-    } else if (c == '+' || c == '/') {
-      value = c == '+' ? 62 : 63;
-    } else {
-      return std::nullopt;
-    }
-    bits = (bits << 6 | value) & 0xFFFFU;
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      out += static_cast<char>(static_cast<unsigned char>(bits >> held));
-    }
-  }
-  return out;
-}
-
 Result<std::vector<std::pair<std::string, std::string>>> parse_multipart(std::string_view content_type,
                                                                          std::string_view body) {
   const std::string boundary = "--" + std::string(quoted_parameter(content_type, "boundary"));

@@ -32,7 +32,6 @@ struct Request {
 Result<Request> parse_head(std::string_view head);
 // a=1&b=%20+ → pairs; nullopt if a percent sign is not followed by two hexadecimal digits.
 std::optional<std::vector<std::pair<std::string, std::string>>> parse_parameters(std::string_view text);
-std::optional<std::string> base64_decode(std::string_view text);
 // The fields of a multipart/form-data body; an Error for files (external tables).
 Result<std::vector<std::pair<std::string, std::string>>> parse_multipart(std::string_view content_type,
                                                                          std::string_view body);

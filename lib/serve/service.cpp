@@ -4,6 +4,7 @@
 #include <array>
 #include <random>
 
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "base/try.h"
 #include "serve/lexer.h"
@@ -86,7 +87,7 @@ std::optional<std::string> Service::authenticate(const Request& request, std::st
     if (!request.header("x-clickhouse-user").empty()) name = request.header("x-clickhouse-user");
     password = request.header("x-clickhouse-key");
   } else if (is_word(basic.substr(0, 6), "BASIC ")) {
-    const auto decoded = base64_decode(basic.substr(6));
+    const auto decoded = from_base64(basic.substr(6));
     if (!decoded) return std::nullopt;
     const std::size_t colon = decoded->find(':');
     if (colon > 0) name = decoded->substr(0, colon);

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "base/hash.h"
-#include "codec/base64.h"
 
 namespace pgch::transport {
 namespace {
@@ -58,7 +58,7 @@ Result<std::string> encode_note(const Note& note) {
   }
   put_little(bytes, crc32c(as_bytes(bytes)));
   std::string out(prefix);
-  codec::append_base64(out, as_bytes(bytes));
+  append_base64(out, as_bytes(bytes));
   if (out.size() > note_bytes_max) {
     return halt(Errc::limit, "the intent of a batch takes " + std::to_string(out.size()) +
                                  " bytes, more than Kafka keeps with an offset (4096)");
@@ -75,8 +75,7 @@ Result<std::optional<Note>> decode_note(std::string_view metadata) {
   };
   if (metadata.substr(0, prefix.size()) != prefix) return corrupt();
   std::vector<std::byte> bytes;
-  if (!codec::parse_base64(metadata.substr(prefix.size()), bytes) || bytes.size() < sizeof(std::uint32_t))
-    return corrupt();
+  if (!parse_base64(metadata.substr(prefix.size()), bytes) || bytes.size() < sizeof(std::uint32_t)) return corrupt();
   const auto body = std::span<const std::byte>(bytes).first(bytes.size() - sizeof(std::uint32_t));
   ByteReader tail(std::span<const std::byte>(bytes).last(sizeof(std::uint32_t)));
   if (tail.little<std::uint32_t>() != crc32c(body)) return corrupt();

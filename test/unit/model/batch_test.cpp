@@ -86,11 +86,12 @@ TEST_CASE("keys that differ in where one value ends differ") {
 }
 
 TEST_CASE("base64 round trips and refuses what is not base64") {
+  CHECK(base64("user:p\xC3\xA4ss!") == "dXNlcjpww6RzcyE=");
   std::string bytes;
   for (int i = 0; i < 300; ++i) {
     CHECK(from_base64(base64(bytes)) == bytes);
     bytes.push_back(static_cast<char>(i * 7));
   }
-  for (const char* bad : {"A", "AA", "AAA", "=AAA", "AA=A", "A A=", "AAAA=", "====", "-_AA"})
+  for (const char* bad : {"A", "AA", "AAA", "=AAA", "AA=A", "A A=", "AAAA=", "====", "-_AA", "AB==", "AAB="})
     CHECK_FALSE(from_base64(bad));
 }

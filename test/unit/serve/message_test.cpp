@@ -104,8 +104,6 @@ TEST_CASE("forms and base64 are decoded") {
   CHECK(fields->at(1) == std::pair<std::string, std::string>("param_a", ""));
   CHECK_FALSE(
       parse_multipart("multipart/form-data; boundary=X", "--X\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nx"));
-  CHECK(base64_decode("dXNlcjpww6RzcyE=") == "user:p\xC3\xA4ss!");
-  CHECK_FALSE(base64_decode("a b"));
 }
 
 TEST_CASE("every coding gives back what went in, however it is cut, and a cut stream is refused") {
