@@ -37,7 +37,7 @@ enum class Recovery : std::uint8_t {
   retry,        ///< wait with backoff, then repeat: position held, nothing dropped
   halt,         ///< stop this pipeline; the message says what a person has to do
   dead_letter,  ///< this record can never go; set it aside with its reason and go on
-  abandon,      ///< the batch is another process's now (a partition moved on): let go of it, nothing has failed
+  abandon,      ///< from Journal::intend() only: the batch is another process's now, let go of it; nothing has failed
 };
 
 /// A failure. `message` is a sentence that says what happened and what to do; it never holds a secret or a cell's

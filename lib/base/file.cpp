@@ -50,7 +50,7 @@ Result<void> make_private_directory(const std::string& path) {
   std::error_code ec;
   const std::filesystem::path p(path);
   if (p.has_parent_path()) std::filesystem::create_directories(p.parent_path(), ec);
-  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  if (::mkdir(path.c_str(), 0700) == 0) return sync_directory(p.has_parent_path() ? p.parent_path().string() : ".");
   const int error = errno;
   struct stat st {};
   if (error == EEXIST && ::lstat(path.c_str(), &st) == 0) {
@@ -120,8 +120,7 @@ Result<void> sync_data(const File& file, const std::string& path) {
       errno_text(errno));
 }
 
-Result<void> rename_durably(const std::string& from, const std::string& to, const std::string& directory) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return io_error("rename", from, errno);
+Result<void> sync_directory(const std::string& directory) {
   File d(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!d) return io_error("open", directory, errno);
   if (::fsync(d.fd()) != 0) return io_error("fsync", directory, errno);

@@ -40,7 +40,8 @@ Result<void> write_at(const File& file, std::uint64_t offset, std::span<const st
                       const std::string& path);
 // An error of fsync is final: the kernel may have dropped the pages, so repeating it would lie.
 Result<void> sync_data(const File& file, const std::string& path);
-Result<void> rename_durably(const std::string& from, const std::string& to, const std::string& directory);
+// After making or renaming a file in it: a crash can't undo that any more.
+Result<void> sync_directory(const std::string& directory);
 std::string errno_text(int error);
 
 }  // namespace pgch

@@ -41,12 +41,17 @@ class FileDeadLetters final : public DeadLetters {
   Result<void> put(const std::string& stream, const std::vector<Rejected>& rejected) override {
     const std::lock_guard lock(mutex_);
     if (!file_) {  // made with the first dead letter, so that its absence says that there is none
-      PGCH_ASSIGN(file_, open_private(path_, O_RDWR));
+      PGCH_ASSIGN(File made, open_private(path_, O_RDWR));
+      PGCH_TRY(sync_directory(options_.directory));
+      file_ = std::move(made);
     }
     struct stat st {};
     if (::fstat(file_.fd(), &st) != 0)
       return halt(Errc::io, fmt::format("Cannot look at {}: {}.", path_, errno_text(errno)));
     std::string lines;
+    char last = '\n';
+    if (st.st_size > 0 && ::pread(file_.fd(), &last, 1, st.st_size - 1) == 1 && last != '\n')
+      lines += '\n';  // a crash tore the last one
     for (const Rejected& r : rejected) {
       lines += "{\"stream\":";
       put_json_text(lines, stream);

@@ -56,8 +56,11 @@ class FileJournal final : public Journal {
     PGCH_ASSIGN(file_, open_private(path_, O_RDWR));
     auto begun = begin(context);
     // Tried again, it has to begin anew: what was written so far may be less than a header.
-    if (!begun) file_.close();
-    return begun;
+    if (!begun) {
+      file_.close();
+      return begun;
+    }
+    return {};
   }
 
   std::uint64_t generation() const noexcept override { return generation_; }
@@ -79,8 +82,9 @@ class FileJournal final : public Journal {
   Result<std::uint64_t> intend(const Intent& intent, bool durable) override {
     const std::lock_guard lock(mutex_);
     Page& page = pages_[intent.stream];
-    const std::uint64_t number = page.number + 1;
+    const std::uint64_t number = std::max(page.number + 1, floor_);
     if (!durable) {
+      page.number = number - 1;
       PGCH_TRY(reserve(intent.stream, page));
       page.number = number;
       return number;
@@ -158,6 +162,7 @@ class FileJournal final : public Journal {
   Result<void> begin(const Context& context) {
     PGCH_ASSIGN(const std::string bytes, read_all(file_, path_));
     pages_.clear();
+    floor_ = 0;
     if (bytes.size() < header_bytes) {  // new, or a crash interrupted its making: nothing can have been intended yet
       std::error_code ec;
       if (std::filesystem::exists(path_ + ".old", ec))
@@ -165,6 +170,10 @@ class FileJournal final : public Journal {
       return create(context);
     }
     PGCH_TRY(replay(bytes));
+    // Numbers rise with time, by one a microsecond at most: a journal that was put back from an older copy, or lost its
+    // tail, does not give numbers again that a target or a topic has seen, and would drop as repeats.
+    const auto now = static_cast<std::uint64_t>(context.clock.wall_us());
+    floor_ = now > generation_ ? now - generation_ : 0;
     if (end_ == bytes.size()) return {};
     context.log.write(LogLevel::info, fmt::format("{}: cut off {} bytes of a write that a crash interrupted", path_,
                                                   bytes.size() - end_));
@@ -312,10 +321,14 @@ class FileJournal final : public Journal {
     ::unlink((path_ + ".old").c_str());
     if (::link(path_.c_str(), (path_ + ".old").c_str()) != 0)
       return halt(Errc::io, fmt::format("Cannot keep the older journal beside {}: {}.", path_, errno_text(errno)));
-    PGCH_TRY(rename_durably(fresh_path, path_, options_.directory));
+    if (::rename(fresh_path.c_str(), path_.c_str()) != 0)
+      return halt(Errc::io, fmt::format("Cannot rename {}: {}.", fresh_path, errno_text(errno)));
+    // From here on the new file is the journal, whatever follows.
     file_ = std::move(fresh);
     end_ = bytes.size();
-    return {};
+    auto synced = sync_directory(options_.directory);
+    if (!synced) broken_ = synced.error();
+    return synced;
   }
 
   FileJournalOptions options_;
@@ -324,6 +337,7 @@ class FileJournal final : public Journal {
   File lock_, file_;
   std::uint64_t end_ = 0;
   std::uint64_t generation_ = 0;
+  std::uint64_t floor_ = 0;  // no number given out by this process is below
   std::map<std::string, Page> pages_;
   std::optional<Error> broken_;  // after a failed fsync nothing is promised any more
 };

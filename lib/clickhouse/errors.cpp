@@ -65,8 +65,8 @@ constexpr std::array rules{
     Rule{225, Class::wait_in_doubt, Errc::connection},  // NO_ZOOKEEPER
     Rule{236, Class::wait_in_doubt, Errc::connection},  // ABORTED
     Rule{241, Class::wait_in_doubt, Errc::limit},       // MEMORY_LIMIT_EXCEEDED
-    Rule{242, Class::wait, Errc::permission},           // TABLE_IS_READ_ONLY
-    Rule{285, Class::wait, Errc::connection},           // TOO_FEW_LIVE_REPLICAS
+    Rule{242, Class::wait_in_doubt, Errc::permission},  // TABLE_IS_READ_ONLY
+    Rule{285, Class::wait_in_doubt, Errc::connection},  // TOO_FEW_LIVE_REPLICAS
     Rule{286, Class::wait_in_doubt, Errc::connection},  // UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
     Rule{291, Class::stop, Errc::permission},           // DATABASE_ACCESS_DENIED
     Rule{319, Class::wait_in_doubt, Errc::connection},  // UNKNOWN_STATUS_OF_INSERT

@@ -234,6 +234,18 @@ Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOpti
                                        " is not a table (a view or a foreign table, perhaps), so its rows can't be "
                                        "locked and marked: name the table itself.");
   }
+  if (t.catalog.relkind == 'r' && !t.catalog.source.plain_table) {
+    const pg::Parameter table{t.catalog.quoted};
+    PGCH_ASSIGN(
+        const pg::Answer children,
+        connection.exec("SELECT 1 FROM pg_catalog.pg_inherits WHERE inhparent = $1::pg_catalog.regclass LIMIT 1",
+                        {&table, 1}, "looking for child tables", wait));
+    if (children.rows() != 0) {
+      return halt(Errc::unsupported, name +
+                                         " has child tables that inherit from it, and over those no key is unique, so "
+                                         "rows would replace each other: name the child tables one by one.");
+    }
+  }
   t.schema = std::make_shared<const TableSchema>(t.catalog.source.schema);
   t.fields = t.catalog.fields;
   PGCH_ASSIGN(const pg::FlagColumn flag, pg::describe_flag(connection, t.catalog, options.flag_column, wait));

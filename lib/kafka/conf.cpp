@@ -107,6 +107,7 @@ Settings settings_of(const KafkaOptions& options, Role role) {
                 {"enable.auto.offset.store", "false"},
                 {"auto.offset.reset", "error"},
                 {"isolation.level", "read_uncommitted"},
+                {"enable.partition.eof", "true"},
                 {"check.crcs", "true"},
                 {"fetch.wait.max.ms", "100"},
                 {"queued.min.messages", "10000"},

@@ -96,7 +96,12 @@ class KafkaConsumer final : public Consumer {
 
   Result<void> poll(int timeout_ms) override {
     const Records one = wrap(rd_kafka_consumer_poll(client_.get(), timeout_ms));
-    if (one.size() == 0 || one[0].error() == 0) return {};
+    if (one.size() == 0) return {};
+    if (one[0].error() == 0) {
+      // Of a partition that was just given up: its next owner reads it.
+      if (!queues_.contains(one[0].partition())) return {};
+      return halt(Errc::internal, "Kafka: a record of topic " + topic_ + " came where none may come; start pgch again");
+    }
     // Whatever comes on the common queue is about the connection or the group: records have queues of their own.
     const Error error = error_of(one[0].error(), "reading topic " + topic_, one[0].error_text());
     if (error.recovery == Recovery::halt) return listener_.describe(error);

@@ -86,11 +86,10 @@ Result<Flow::Step> Flow::extract_step(bool draining) {
     return Step::waiting;
   }
   counters_.rows_extracted += batch->rows;
-  // A batch that the source hands out again, because it lost it: its intent is known here, so it is looked for.
-  if (!batch->intent) {
-    if (auto known = intended_.find({batch->stream, batch->position.bytes}); known != intended_.end())
-      batch->intent = known->second;
-  }
+  // A batch that the source hands out again, because it lost it: its intent is known here, so it is looked for. Ours
+  // names the attempts made since the start as well; the source's copy, from open(), does not.
+  if (auto known = intended_.find({batch->stream, batch->position.bytes}); known != intended_.end())
+    batch->intent = known->second;
   const std::uint64_t ticket = ledger_.open(batch->stream, batch->position, batch->bytes());
   Lane& lane = lanes_[lane_of_.emplace(batch->stream, lane_of_.size() % lanes_.size()).first->second];
   lane.tasks.push_back({std::move(batch), ticket});

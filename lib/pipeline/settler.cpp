@@ -124,7 +124,13 @@ Result<void> Settler::load_once(const RowBatch& batch, Intent& intent) {
   auto number = journal_.intend(intent, exact);
   if (!number) return std::move(number).error();
   intent.attempts.push_back(*number);
-  return loader_.load(batch, attempt_of(intent));
+  auto loaded = loader_.load(batch, attempt_of(intent));
+  if (!loaded && loaded.error().recovery == Recovery::abandon) {
+    Error e = std::move(loaded).error();
+    e.recovery = Recovery::halt;  // only a journal can know that a batch is another's
+    return e;
+  }
+  return loaded;
 }
 
 Result<void> Settler::keep_missing(RowBatch& batch, const Intent& intent) {
@@ -201,8 +207,7 @@ Result<void> Settler::persist(const char* what, const std::function<Result<void>
       failures_ = before;
       return {};
     }
-    if (r.error().recovery != Recovery::retry || r.error().in_doubt)
-      return std::move(r).error();
+    if (r.error().recovery != Recovery::retry || r.error().in_doubt) return std::move(r).error();
     PGCH_TRY(wait(r.error(), what));
   }
 }

@@ -36,6 +36,12 @@ bool HighWaters::add(const Entry& entry) {
   return true;
 }
 
+Intent intent_of(const Note& note, const std::string& stream, const Position& position) {
+  Intent intent{stream, note.sequence, {}, position, note.rows, note.content, note.mark};
+  for (std::uint64_t a = note.first_attempt; a <= note.attempt; ++a) intent.attempts.push_back(a);
+  return intent;
+}
+
 Result<std::string> encode_note(const Note& note) {
   std::string bytes;
   put_varint(bytes, note.sequence);

@@ -47,6 +47,7 @@ struct Note {
   HighWaters waters;  ///< as they were before `first`
 };
 
+Intent intent_of(const Note& note, const std::string& stream, const Position& position);
 /// Error: the loader's mark makes it larger than a broker takes.
 Result<std::string> encode_note(const Note& note);
 /// nullopt: not written by pgch. Error: written by pgch, and not readable.

@@ -94,6 +94,10 @@ class Search {
   Result<void> take(std::size_t partition, const kafka::Records& records) {
     constexpr std::array<std::string_view, 2> names = {header_stream, header_sequence};
     for (std::size_t i = 0; i < records.size(); ++i) {
+      if (records[i].is_end()) {  // behind it are at most the marks of transactions, which are not handed out
+        next_[partition] = std::max(next_[partition], records[i].offset());
+        continue;
+      }
       if (records[i].error() != 0)
         return kafka::error_of(records[i].error(), "looking for a batch in topic " + options_.topic,
                                records[i].error_text());

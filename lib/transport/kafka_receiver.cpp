@@ -291,6 +291,8 @@ class KafkaReceiver final : public Extractor {
 
   bool all_at_ends() const {
     if (!assigned_) return false;
+    // What is out may come back: then there is more to read.
+    if (ownership_->any_out()) return false;
     return std::all_of(readings_.begin(), readings_.end(), [&](const auto& r) {
       return !r.second.replay && (options_.until_end ? past_until(r.second) : r.second.at_end);
     });
@@ -333,17 +335,24 @@ class KafkaReceiver final : public Extractor {
       }
       PGCH_ASSIGN(full, take_records(reading, into, limits, bytes));
     }
-    if (replaying && !full) {
-      // Not to be gone on with from here: a part of it has been read. The next start reads it from its note.
-      return halt(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) +
-                                     " could not be read again: look at the brokers, then start pgch again");
-    }
+    if (replaying && !full) return leave_replay(reading);
     if (!replaying && into.rows == 0 && into.rejected.empty()) {
       skip_repeats(reading);
       return false;
     }
     hand_out(reading, std::move(out), into);
     return true;
+  }
+
+  // Half read it can't be gone on with: it is read again from its note, by us or by the partition's next owner.
+  Result<bool> leave_replay(const Reading& reading) {
+    {
+      const std::lock_guard lock(ownership_->mutex);
+      ownership_->owned.at(reading.partition).restart = true;
+    }
+    if (context_->stop.stop_requested() || consumer_->rebalance().kind != kafka::Rebalance::Kind::none) return false;
+    return retry(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) +
+                                    " could not be read again in time: look at the brokers");
   }
 
   bool refill(Reading& reading, std::size_t wanted) {
@@ -443,15 +452,7 @@ class KafkaReceiver final : public Extractor {
       out.sequence = note.sequence;
       out.first_attempt = note.first_attempt;
       out.intended = true;
-      Intent intent;
-      intent.stream = into.stream;
-      intent.sequence = note.sequence;
-      for (std::uint64_t a = note.first_attempt; a <= note.attempt; ++a) intent.attempts.push_back(a);
-      intent.position = into.position;
-      intent.rows = note.rows;
-      intent.content = note.content;
-      intent.mark = note.mark;
-      into.intent = std::move(intent);
+      into.intent = intent_of(note, into.stream, into.position);
       reading.replay.reset();
     }
     o.out.push_back(std::move(out));

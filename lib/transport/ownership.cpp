@@ -28,7 +28,8 @@ void Owned::settle() {
 
 bool Ownership::any_out() {
   const std::lock_guard lock(mutex);
-  return std::any_of(owned.begin(), owned.end(), [](const auto& o) { return !o.second.out.empty(); });
+  return std::any_of(owned.begin(), owned.end(),
+                     [](const auto& o) { return !o.second.out.empty() || o.second.restart || o.second.revoking; });
 }
 
 Owned* Ownership::find(std::string_view stream) {
@@ -156,8 +157,11 @@ class CommitJournal final : public Journal {
         metadata ? consumer->commit(partition, note.first, *metadata) : Result<void>(metadata.error());
     if (committed) {
       const std::lock_guard lock(ownership_->mutex);
+      Owned* o = ownership_->find(intent.stream);
+      // Lost while the commit was under way: its next owner finds the note, and looks.
+      if (o == nullptr || o->epoch != place->epoch) return revoked_error(intent.stream);
       // This commit has closed everything before it as well.
-      if (Owned* o = ownership_->find(intent.stream); o != nullptr && o->done_next <= note.first) o->dirty = false;
+      if (o->done_next <= note.first) o->dirty = false;
       return note.attempt;
     }
     const bool stale = kafka::is_stale_owner(committed.error());

@@ -52,7 +52,7 @@ class Ownership {
 
   std::string stream_of(std::int32_t partition) const { return topic_ + "/" + std::to_string(partition); }
   Owned* find(std::string_view stream);  ///< with the lock held
-  bool any_out();                        ///< some batch was handed out and is not finished
+  bool any_out();                        ///< some batch is handed out, to be read again, or being given up
   /// Marks the batch finished; nothing if it is not ours any more.
   void finish(const std::string& stream, const Position& position);
   void finish(const std::string& stream, std::uint64_t sequence);

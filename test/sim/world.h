@@ -48,7 +48,7 @@ struct Landed1 {
 
 class World {
  public:
-  World(std::uint64_t seed, Mutation mutation) : random(seed), mutation(mutation) {}
+  World(std::uint64_t seed, Mutation mutation) : random(seed), mutation(mutation), looks_by_attempt(seed % 2 == 1) {}
 
   bool chance(unsigned percent) { return random() % 100 < percent; }
   std::uint64_t below(std::uint64_t n) { return random() % n; }
@@ -62,6 +62,7 @@ class World {
 
   std::mt19937_64 random;
   Mutation mutation;
+  bool looks_by_attempt;
   std::optional<std::uint64_t> crash_after;
   bool faults = true;
 
@@ -79,6 +80,7 @@ class World {
 
   // The target.
   std::vector<Landed1> landed;
+  std::vector<std::string> landed_under;  // each row's token
   std::deque<std::string> tokens;
   std::size_t window = 4;
   struct Running {
@@ -101,6 +103,7 @@ class World {
       if (tokens.size() > window) tokens.pop_front();
     }
     landed.insert(landed.end(), rows.begin(), rows.end());
+    landed_under.resize(landed.size(), token);
   }
   // Time passes at the target.
   void settle_running(bool all) {
@@ -272,16 +275,25 @@ class ModelLoader final : public Loader {
     w_.step();
     return in_doubt(Errc::timeout, "no answer");
   }
-  Result<Landed> look(const Intent& intent, const RowBatch& batch, const Attempt&) override {
+  Result<Landed> look(const Intent& intent, const RowBatch& batch, const Attempt& last) override {
     w_.step();
     if (w_.faults && w_.chance(10)) return retry(Errc::connection, "no answer to a look");
     if (!w_.mutation.no_kill) w_.settle_running(true);
-    (void)intent;
     Landed out;
+    // By rows, as in a table, or by the attempts that the intent names, as in a topic.
+    std::set<std::string> tokens;
+    for (const std::uint64_t number : intent.attempts)
+      tokens.insert(token_of({last.pipeline, last.stream, last.generation, last.sequence, number}));
+    const auto has = [&](const Landed1& row) {
+      for (std::size_t i = 0; i < w_.landed.size(); ++i) {
+        if (w_.landed[i] == row && (!w_.looks_by_attempt || tokens.contains(w_.landed_under[i]))) return true;
+      }
+      return false;
+    };
     if (w_.mutation.trust_doubt) return out;
     for (std::uint32_t r = 0; r < batch.rows; ++r) {
       const Landed1 row{cell(batch, 0, r), cell(batch, 1, r), batch.version_of(r)};
-      const bool there = !w_.mutation.no_look && std::find(w_.landed.begin(), w_.landed.end(), row) != w_.landed.end();
+      const bool there = !w_.mutation.no_look && has(row);
       if (!there) out.missing.push_back(r);
     }
     w_.step();
@@ -299,7 +311,10 @@ class FlagModel final : public Extractor {
   explicit FlagModel(World& world) : w_(world) {}
   ExtractorTraits traits() const noexcept override { return {false, "flag"}; }
   Result<void> open(const Context&, std::vector<Intent> pending) override {
-    for (Intent& i : pending) again_.push_back({i.stream, i.position.bytes, std::move(i)});
+    for (Intent& i : pending) {
+      again_.push_back({i.stream, i.position.bytes, i});
+      copies_[{i.stream, i.position.bytes}] = std::move(i);
+    }
     return {};
   }
   Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint) override {
@@ -340,7 +355,7 @@ class FlagModel final : public Extractor {
     w_.step();
     if (out_.erase({stream, position.bytes}) == 0) return retry(Errc::connection, "the lock was lost");
     if (lost_set_.erase({stream, position.bytes}) != 0) {
-      again_.push_back({stream, position.bytes, std::nullopt});
+      again_.push_back({stream, position.bytes, copy_of(stream, position)});
       return retry(Errc::connection, "the lock was lost");
     }
     begun_.push_back({stream, position});
@@ -362,6 +377,11 @@ class FlagModel final : public Extractor {
     std::string stream, position;
     std::optional<Intent> intent;
   };
+  // What open() was told, and no attempt that was made since: a source may keep it.
+  std::optional<Intent> copy_of(const std::string& stream, const Position& position) const {
+    const auto found = copies_.find({stream, position.bytes});
+    return found == copies_.end() ? std::nullopt : std::optional<Intent>(found->second);
+  }
   template <class F>
   void each(const std::string& position, F f) {
     ByteReader r(position);
@@ -402,7 +422,7 @@ class FlagModel final : public Extractor {
          begun_) {  // the commit was on its way: it happened or not, and is looked at by replaying
       if (w_.chance(50)) mark(a.stream, a.position.bytes);
       unlock(a.stream, a.position.bytes);
-      again_.push_back({a.stream, a.position.bytes, std::nullopt});
+      again_.push_back({a.stream, a.position.bytes, copy_of(a.stream, a.position)});
     }
     begun_.clear();
     lost_ = true;
@@ -431,6 +451,7 @@ class FlagModel final : public Extractor {
 
   World& w_;
   std::deque<Again> again_;
+  std::map<std::pair<std::string, std::string>, Intent> copies_;
   std::set<std::pair<std::string, std::string>> out_, lost_set_;
   std::map<std::pair<std::string, std::int64_t>, std::string> locked_;  // which batch holds a row
   std::vector<Acknowledged> begun_, told_;

@@ -180,7 +180,25 @@ TEST_CASE("a journal beyond its limit is written anew with what is open, and num
   REQUIRE(pending.size() == 1);
   CHECK(pending[0].position.bytes == "open all the time");
   CHECK(o.journal->next_sequence("s") == 502);
-  CHECK(o.journal->intend(intent_of(*o.journal, "s", "y"), true).value() == 502);
+  CHECK(o.journal->intend(intent_of(*o.journal, "s", "y"), true).value() >= 502);
+}
+
+TEST_CASE("a journal that was put back from an older copy gives no number twice") {
+  test::Scratch dir;
+  const std::string path = dir.path() + "/t.journal";
+  std::string older;
+  std::uint64_t last = 0;
+  {
+    Opened o(dir.path());
+    REQUIRE(o.result);
+    older = slurp(path);
+    for (const char* place : {"a", "b", "c"}) last = o.journal->intend(intent_of(*o.journal, "s", place), true).value();
+  }
+  spew(path, older);
+  Opened o(dir.path());
+  REQUIRE(o.result);
+  CHECK(o.journal->intend(intent_of(*o.journal, "s", "d"), true).value() > last);
+  CHECK(o.journal->intend(intent_of(*o.journal, "t", "d"), false).value() > last);
 }
 
 TEST_CASE("a full disk is told as such, and the journal goes on when there is room") {
