@@ -28,6 +28,7 @@ struct TableConfig {
   std::uint32_t lanes = 2;
   std::uint32_t share = 1, shares = 1;  ///< "1/2": one of two producers of the table
   ColumnSelection columns;
+  std::string where;               ///< snapshot: only rows for which this SQL condition holds; empty: all
   TargetOptions target;            ///< target.table: "table" or "database.table"; empty: the source's name
   std::string topic;               ///< empty: [kafka] topic, else "pgch.<schema>.<table>"
   std::vector<std::string> types;  ///< "name Type" at ClickHouse; for a consumer that can ask nobody else

@@ -130,6 +130,14 @@ std::vector<Setting> table_settings() {
        {},
        table_list(
            "table.key", [](T t) -> auto& { return t.columns.key; })},
+      {"table.where",
+       "text",
+       "",
+       "",
+       "Snapshot: only rows for which this SQL condition on the table's columns holds.",
+       {},
+       table_text(
+           "table.where", [](T t) -> auto& { return t.where; })},
       {"table.topic",
        "text",
        "",

@@ -233,6 +233,72 @@ class Bench:
     def flag_http(self, rows):
         return self.flag_direct(rows, True)
 
+    # Snapshots, beside what ClickHouse has of its own for it, in the same engine.
+    def own_insert(self, table, rows, http, jsonb):
+        """INSERT … SELECT FROM postgresql(…): one query, and two over key ranges side by side. The better, with its CPU by process."""
+        source = "postgresql('{}:{}', 'test_db', '{}', '{}', '{}')".format(
+            *(os.environ["PGCH_TEST_PG_" + x] for x in ("HOST", "PORT")), table, *(os.environ["PGCH_TEST_PG_" + x] for x in ("USER", "PASSWORD")))
+        path = os.path.join(self.work, self.name("own") + ".data")
+        def command(statements):
+            if http:
+                return ["bash", "-c", "for s in \"$@\"; do curl -sf \"$0\" --data-binary \"$s\" & p+=($!); done; for i in \"${p[@]}\"; do wait $i || exit 1; done",
+                        self.serve_url, *statements]
+            return [self.pgch, "query", "--to", "chdb://" + path, statements[0]]
+        best = None
+        for ranges in ([""], [f" WHERE id <= {rows // 2}", f" WHERE id > {rows // 2}"]):
+            target = self.name("own_logins")
+            make = (f"CREATE TABLE {target} (id Int64, user_id Int64, username String, event_type String, event_time DateTime64(6, 'UTC'), "
+                    f"payload Nullable(String)) ENGINE = MergeTree ORDER BY id")
+            self.measure(command([make]), rows)
+            empty = 0.0 if http else min(self.measure(command(["SELECT 1"]), rows)["seconds"] for _ in range(3))
+            selects = [f"SELECT {COLUMNS} FROM {source}{where}" for where in ranges]
+            if not http:  # one process takes one statement at a time: its threads are side by side
+                selects = [" UNION ALL ".join(selects)]
+            m = self.measure(command([f"INSERT INTO {target} {select}" for select in selects]), rows)
+            m["seconds"] -= empty
+            m["form"] = "one query" if len(ranges) == 1 else "two queries side by side"
+            count = self.measure(command([f"SELECT count() FROM {target} FORMAT TSV"]), rows)["out"].strip()
+            if count != str(rows):
+                sys.exit(f"the baseline moved {count} of {rows} rows")
+            if best is None or m["seconds"] < best["seconds"]:
+                best = m
+        return best
+
+    def snapshot(self, rows, http, jsonb):
+        if http:
+            self.start_serve()
+        table, target = self.table(rows), self.name("snap")
+        if not jsonb:
+            sql(f"ALTER TABLE {table} ALTER payload TYPE text; VACUUM (ANALYZE) {table}; CHECKPOINT;")
+        own = self.own_insert(table, rows, http, jsonb)
+        config = self.config(table, None, self.serve_url if http else None, target)
+        with open(config) as f:  # over TCP, as the other
+            text = f.read().replace(os.environ["PGCH_TEST_PG"], os.environ["PGCH_TEST_PG_TCP"])
+        with open(config, "w") as f:
+            f.write(text)
+        m = self.measure([self.pgch, "snapshot", "--quiet", "--json", "--connections", "2", "--config", config, *self.args.snapshot], rows)
+        self.expect(config, rows, target)
+        sql(f"DROP TABLE {table}")
+        name = ("snapshot-http" if http else "snapshot-direct") + ("-jsonb" if jsonb else "")
+        result = self.report(name, rows, m, [("INSERT INTO t SELECT … FROM postgresql(…), " + own["form"], rows / own["seconds"])])
+        total, theirs = sum(m["cpu"].values()), sum(own["cpu"].values())
+        result["cpu_ratio"] = round(total / theirs, 2)
+        print(f"{'':18} {result['cpu_ratio']:>6} × its CPU ({theirs:.2f} s/Mrow: " + ", ".join(f"{k} {v:.2f}" for k, v in own["cpu"].items() if v >= 0.01) + ")",
+              flush=True)
+        return result
+
+    def snapshot_direct(self, rows):
+        return self.snapshot(rows, False, False)
+
+    def snapshot_direct_jsonb(self, rows):
+        return self.snapshot(rows, False, True)
+
+    def snapshot_http(self, rows):
+        return self.snapshot(rows, True, False)
+
+    def snapshot_http_jsonb(self, rows):
+        return self.snapshot(rows, True, True)
+
     def report(self, name, rows, m, baselines):
         rate = rows / m["seconds"]
         result = {"name": name, "rows": rows, "seconds": round(m["seconds"], 3), "rows_per_s": round(rate),
@@ -247,7 +313,9 @@ class Bench:
 
 
 CASES = {"flag-produce": Bench.flag_produce, "json-consume": Bench.json_consume, "json-consume-embedded": Bench.json_consume_embedded,
-         "flag-direct": Bench.flag_direct, "flag-http": Bench.flag_http}
+         "flag-direct": Bench.flag_direct, "flag-http": Bench.flag_http,
+         "snapshot-direct": Bench.snapshot_direct, "snapshot-direct-jsonb": Bench.snapshot_direct_jsonb,
+         "snapshot-http": Bench.snapshot_http, "snapshot-http-jsonb": Bench.snapshot_http_jsonb}
 
 
 def main():
@@ -259,6 +327,7 @@ def main():
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--only", choices=CASES)
     parser.add_argument("--json")
+    parser.add_argument("--snapshot", action="append", default=[], help="a further argument of pgch snapshot, as in --snapshot=--batch-rows=200000")
     parser.add_argument("--batch", type=int, default=50_000, help="rows of one batch of the raw limit: pgch's own default")
     args = parser.parse_args()
     rows = args.rows or (20_000 if args.quick else 1_000_000)
