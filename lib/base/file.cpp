@@ -127,4 +127,9 @@ Result<void> sync_directory(const std::string& directory) {
   return {};
 }
 
+Result<void> rename_durably(const std::string& from, const std::string& to, const std::string& directory) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return io_error("rename", from, errno);
+  return sync_directory(directory);
+}
+
 }  // namespace pgch

@@ -42,6 +42,7 @@ Result<void> write_at(const File& file, std::uint64_t offset, std::span<const st
 Result<void> sync_data(const File& file, const std::string& path);
 // After making or renaming a file in it: a crash can't undo that any more.
 Result<void> sync_directory(const std::string& directory);
+Result<void> rename_durably(const std::string& from, const std::string& to, const std::string& directory);
 std::string errno_text(int error);
 
 }  // namespace pgch
