@@ -185,7 +185,8 @@ void print_report(const VerifyReport& report, const Session& session) {
 }
 
 void add_verify_flags(CLI::App& command, const std::shared_ptr<VerifyFlags>& flags) {
-  command.add_option("--max-rows", flags->max_rows, "Name that many of the rows that differ (default 20)");
+  command.add_option("--max-rows", flags->max_rows, "Name that many of the rows that differ (default 20)")
+      ->type_name("N");
   command.add_flag("--show-values", flags->show_values, "Show the values that differ, too");
   command.add_flag("--stream", flags->stream, "Read every row, also where PostgreSQL could add them up");
 }
