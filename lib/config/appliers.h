@@ -28,7 +28,7 @@ Apply flag(const char* name, Place place) {
   };
 }
 template <class Place>
-Apply word(const char* name, List allowed, Place place) {
+Apply word(const char* name, const List& allowed, Place place) {
   return [=](Draft& draft, const Given& given) -> Result<void> {
     PGCH_ASSIGN(const std::string chosen, as_word(given, name, allowed));
     place(draft, chosen);

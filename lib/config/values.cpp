@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <span>
 
@@ -38,7 +39,8 @@ Result<std::uint64_t> with_unit(const Given& given, std::string_view name, std::
   if (problem == std::errc{} && number >= 0 && number < 1e18) {
     const std::string_view unit = trim(rest.substr(static_cast<std::size_t>(end - rest.data())));
     for (const Unit& known : units) {
-      if (unit == known.name) return static_cast<std::uint64_t>(number * static_cast<double>(known.factor) + 0.5);
+      const double value = std::round(number * static_cast<double>(known.factor));
+      if (unit == known.name && value < 1e18) return static_cast<std::uint64_t>(value);
     }
   }
   return wrong(given, quoted(name) + " needs a number with a unit, like " + std::string(example));
