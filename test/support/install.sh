@@ -14,7 +14,7 @@ set -euo pipefail
 build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
   liblz4-dev libzstd-dev zlib1g-dev libxxhash-dev libtomlplusplus-dev libcli11-dev
   catch2 python3)
-test=(curl clang-14 clang-format)
+test=(curl clang-14 clang-format jq)
 
 missing=()
 need() {
