@@ -234,8 +234,9 @@ class KafkaConsumer final : public Consumer {
 
   // Returns how many records wait. Before librdkafka 2.2 the fetching thread sleeps for up to a second once it found a
   // queue full, by records or by bytes, and does not notice when it is emptied. Any request to the partition's leader
-  // wakes it: this one costs a millisecond, and is sent only when the queue is nearly empty, its end was not reached,
-  // and nothing has come for a while.
+  // wakes it: this one costs a millisecond, or, if the leader holds a fetch back for want of new records, as long as
+  // that (fetch.wait.max.ms). So it is sent only when there is nothing to do: the queue is empty, its end was not
+  // reached, and nothing has come for a while.
   std::size_t wake_fetcher(std::int32_t partition, PartitionQueue& queue) {
     const std::size_t waiting = rd_kafka_queue_length(queue.queue.get());
     if (rd_kafka_version() >= 0x02020000) return waiting;
@@ -245,8 +246,7 @@ class KafkaConsumer final : public Consumer {
       queue.quiet_since = now;
       queue.patience = patience_min;
     }
-    const bool nearly_empty = waiting <= full_at_ / 3;
-    if (!nearly_empty || (waiting == 0 && queue.at_end) || now - queue.quiet_since < queue.patience) return waiting;
+    if (waiting != 0 || queue.at_end || now - queue.quiet_since < queue.patience) return waiting;
     std::int64_t low = 0;
     std::int64_t high = 0;
     (void)rd_kafka_query_watermark_offsets(client_.get(), topic_.c_str(), partition, &low, &high, 100);
@@ -288,16 +288,11 @@ class KafkaConsumer final : public Consumer {
     }
   }
 
- public:
-  void set_full_at(std::size_t records) { full_at_ = records; }
-
- private:
   Context context_;
   std::string topic_;
   GroupListener listener_;
   Rebalance wish_;
   bool closing_ = false;
-  std::size_t full_at_ = 0;
   Client client_;
   std::map<std::int32_t, PartitionQueue> queues_;
 };
@@ -305,9 +300,7 @@ class KafkaConsumer final : public Consumer {
 Result<std::unique_ptr<Consumer>> Consumer::join(const KafkaOptions& options, std::int32_t partitions,
                                                  const Context& context) {
   auto consumer = std::make_unique<KafkaConsumer>(context, options.topic);
-  const Settings ahead = read_ahead(partitions);
-  consumer->set_full_at(std::stoul(ahead.at("queued.min.messages")));
-  PGCH_TRY(consumer->start(options, Role::group, ahead));
+  PGCH_TRY(consumer->start(options, Role::group, read_ahead(partitions)));
   return std::unique_ptr<Consumer>(std::move(consumer));
 }
 

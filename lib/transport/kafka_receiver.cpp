@@ -276,8 +276,9 @@ class KafkaReceiver final : public Extractor {
       const Owned& o = ownership_->owned.at(partition);
       if (o.revoking || o.restart || o.out.size() >= out_of_partition_max) continue;
       if (reading.replay) return &reading;
+      if (options_.until_end && reading.at_end && past_until(reading)) continue;
       const std::size_t n = reading.records.size() - reading.used + consumer_->waiting(partition);
-      if (n <= most || (options_.until_end && reading.at_end && past_until(reading))) continue;
+      if (n <= most) continue;
       most = n;
       best = &reading;
     }
