@@ -14,7 +14,7 @@ const std::map<std::string, Kind, std::less<>> plain_types{
     {"Int64", Kind::int64},   {"UInt8", Kind::uint8},       {"UInt16", Kind::uint16},   {"UInt32", Kind::uint32},
     {"UInt64", Kind::uint64}, {"Float32", Kind::float32},   {"Float64", Kind::float64}, {"Date", Kind::date16},
     {"Date32", Kind::date},   {"DateTime", Kind::datetime}, {"UUID", Kind::uuid},       {"String", Kind::text},
-    {"Bytes", Kind::bytes},   {"JSON", Kind::json}};
+    {"Bytes", Kind::bytes},   {"JSON", Kind::json},         {"Int256", Kind::int256},   {"IPv6", Kind::ipv6}};
 
 std::string_view inner(std::string_view text, std::string_view name) {
   if (!text.starts_with(name) || text.size() < name.size() + 2 || text[name.size()] != '(' || text.back() != ')')
@@ -65,6 +65,24 @@ std::string base_type(const ColumnSpec& column) {
       return "String";
     case Kind::enumeration:
       return "LowCardinality(String)";
+    case Kind::time:
+      return fmt::format("Time64({})", column.scale);
+    case Kind::int256:
+      return "Int256";
+    case Kind::ipv6:
+      return "IPv6";
+    case Kind::array:
+      return fmt::format("Array({})", clickhouse_type(column.elements[0]));
+    case Kind::map:
+      return fmt::format("Map({}, {})", clickhouse_type(column.elements[0]), clickhouse_type(column.elements[1]));
+    case Kind::tuple: {
+      std::string fields;
+      for (const ColumnSpec& c : column.elements) {
+        fields +=
+            fmt::format("{}{}{}{}", fields.empty() ? "" : ", ", c.name, c.name.empty() ? "" : " ", clickhouse_type(c));
+      }
+      return "Tuple(" + fields + ")";
+    }
   }
   return "String";
 }
@@ -76,11 +94,41 @@ bool read_number(std::string_view text, std::uint8_t& into) {
   return problem == std::errc{} && end == text.data() + text.size();
 }
 
+// Array(T), Map(K, V) and Tuple(name T, …): the parts are columns themselves. False: another type, or a wrong part.
+bool read_nested(std::string_view type, ColumnSpec& column) {
+  std::string_view within = inner(type, "Array");
+  column.kind = Kind::array;
+  if (within.empty()) {
+    within = inner(type, "Map");
+    column.kind = Kind::map;
+  }
+  if (within.empty()) {
+    within = inner(type, "Tuple");
+    column.kind = Kind::tuple;
+  }
+  int depth = 0;
+  for (std::size_t begin = 0, i = 0; i <= within.size() && !within.empty(); ++i) {
+    if (i < within.size() && within[i] == '(') ++depth;
+    if (i < within.size() && within[i] == ')') --depth;
+    if (i < within.size() && (within[i] != ',' || depth != 0)) continue;
+    std::string part(within.substr(begin, i - begin));
+    part.erase(0, part.find_first_not_of(' '));
+    const bool named = column.kind == Kind::tuple && part.substr(0, part.find('(')).find(' ') != std::string::npos;
+    auto element = parse_column(named ? part : "x " + part);
+    if (!element) return false;
+    if (!named) element->name.clear();
+    column.elements.push_back(std::move(*element));
+    begin = i + 1;
+  }
+  const std::size_t wanted = column.kind == Kind::array ? 1 : column.kind == Kind::map ? 2 : column.elements.size();
+  return !column.elements.empty() && column.elements.size() == wanted;
+}
+
 }  // namespace
 
 std::string clickhouse_type(const ColumnSpec& column) {
   const std::string base = base_type(column);
-  if (!column.nullable) return base;
+  if (!column.nullable || is_nested(column.kind)) return base;
   return column.kind == Kind::enumeration ? "LowCardinality(Nullable(String))" : "Nullable(" + base + ")";
 }
 
@@ -110,8 +158,12 @@ Result<ColumnSpec> parse_column(const std::string& text) {
     column.nullable = true;
     type = within;
   }
+  if (read_nested(type, column)) return column;
   if (const auto found = plain_types.find(type); found != plain_types.end()) {
     column.kind = found->second;
+  } else if (const auto ticks = inner(type, "Time64"); !ticks.empty()) {
+    column.kind = Kind::time;
+    if (!read_number(ticks, column.scale) || column.scale > 9) return wrong();
   } else if (const auto digits = inner(type, "DateTime64"); !digits.empty()) {
     column.kind = Kind::timestamptz;
     if (!read_number(digits.substr(0, digits.find(',')), column.scale) || column.scale > 9) return wrong();

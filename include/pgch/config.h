@@ -42,6 +42,7 @@ struct Config {
   KafkaOptions kafka;      ///< what all tables share; kafka_of() completes it
   std::string kafka_format = "json";
   ClickHouseOptions clickhouse;  ///< without an address: chdb://./pgch-data
+  TypeOptions types;             ///< each table's columns.types is the same
   std::vector<TableConfig> tables;
   PipelineOptions run;  ///< run_of() sets the id
   LogLevel log_level = LogLevel::info;

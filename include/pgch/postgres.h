@@ -27,12 +27,21 @@ struct PostgresOptions {
   bool insecure = false;  ///< off loopback the default is sslmode=verify-full; this says that plain is meant
 };
 
-/// Which columns of a table are moved, and under which names.
+/// How types with a choice are mapped: docs/TYPES.md has the families, their words and the defaults.
+struct TypeOptions {
+  std::map<std::string, std::string> as;  ///< family → word: {"interval", "tuple"}
+  std::string misfit = "fail";            ///< values that don't fit: "fail", "null", "clamp" or "string"
+};
+
+/// Which columns of a table are moved, under which names and as what.
 struct ColumnSelection {
   std::vector<std::string> include;           ///< empty: all that are not excluded
   std::vector<std::string> exclude;           ///< the flag column is always excluded
   std::map<std::string, std::string> rename;  ///< source name → target name
   std::vector<std::string> key;               ///< empty: the primary key, else a unique index on NOT NULL columns
+  TypeOptions types;
+  std::map<std::string, std::string> as;      ///< column → a word of its type's family, or "string"; over types.as
+  std::map<std::string, std::string> misfit;  ///< column → policy; over types.misfit
 };
 
 /// What describe_source found, beside the schema that batches will have.

@@ -35,9 +35,23 @@ enum class Kind : std::uint8_t {
   bytes,        ///< String, raw bytes (base64 in JSON)
   json,         ///< String holding a JSON text exactly as PostgreSQL printed it
   enumeration,  ///< LowCardinality(String)
+  time,         ///< Time64(scale): Int64 ticks since midnight, 24:00:00 included; Int64 at servers without it
+  int256,       ///< Int256
+  ipv6,         ///< IPv6: 16 bytes, most significant first; IPv4 as ::ffff:a.b.c.d
+  array,        ///< Array(elements[0])
+  tuple,        ///< Tuple(elements…), named if the elements are
+  map,          ///< Map(elements[0], elements[1])
 };
 
-/// How a value lies in a Column: a closed set.
+/// What becomes of a value that its column can't hold. "string" is not here: such a column is text from the start.
+enum class Misfit : std::uint8_t {
+  fail,   ///< the row goes to the dead letters
+  null,   ///< NULL
+  clamp,  ///< the nearest value that fits; a value that has none (NaN) fails
+};
+
+/// How a value lies in a Column: a closed set. A nested value (array, tuple, map) is varlen: its bytes are ClickHouse's
+/// RowBinary of its type (lib/model/packed.h).
 enum class Layout : std::uint8_t { fixed1, fixed2, fixed4, fixed8, fixed16, fixed32, varlen };
 
 struct ColumnSpec {
@@ -48,6 +62,9 @@ struct ColumnSpec {
   std::uint8_t precision = 0;  ///< decimal: 1…76
   std::uint8_t scale = 0;      ///< decimal: 0…precision; timestamp(tz): digits after the second, 6 from PostgreSQL
   std::string source_type;     ///< the source's own name of the type, for messages ("numeric(10,2)"); may be empty
+  std::vector<ColumnSpec> elements{};  ///< array: one; map: key and value; tuple: its fields, all with names or none
+  Misfit misfit = Misfit::fail;
+  std::string target_type{};  ///< in a table that pgch makes, where the kind's own is not wanted ("JSON")
   bool operator==(const ColumnSpec&) const = default;
 };
 
@@ -60,6 +77,8 @@ struct TableSchema {
   bool operator==(const TableSchema&) const = default;
 };
 
+/// array, tuple, map: ClickHouse has no NULL for them, so `<name>__is_null` says it beside a nullable column.
+inline bool is_nested(Kind kind) noexcept { return kind >= Kind::array; }
 PGCH_EXPORT Layout layout_of(const ColumnSpec& column) noexcept;
 /// Bytes of one value; 0 for varlen.
 PGCH_EXPORT std::size_t width_of(Layout layout) noexcept;

@@ -51,7 +51,10 @@ std::string table_settings(const TargetOptions& target, std::string_view engine_
 std::string current_view(const std::string& database, const TargetOptions& target, const TableSchema& schema,
                          const std::string& on_cluster) {
   std::string columns;
-  for (const ColumnSpec& c : schema.columns) columns += (columns.empty() ? "" : ", ") + quote_name(c.name);
+  for (const ColumnSpec& c : schema.columns) {
+    columns += (columns.empty() ? "" : ", ") + quote_name(c.name);
+    if (is_nested(c.kind) && c.nullable) columns += ", " + quote_name(null_flag_of(c.name));
+  }
   return fmt::format("CREATE VIEW IF NOT EXISTS {}{} AS\nSELECT {}\nFROM {} FINAL\nWHERE {} = 0",
                      quote_name(database, target.table + "_current"), on_cluster, columns,
                      quote_name(database, target.table), quote_name(target.deleted_column));
@@ -93,6 +96,13 @@ Result<std::vector<std::string>> create_statements(const std::string& database, 
       return halt(Errc::schema, "a source column has no usable name");
     PGCH_ASSIGN(const std::string type, created_type(c, server));
     body += fmt::format("    {} {},\n", quote_name(c.name), type);
+    if (is_nested(c.kind) && c.nullable) {
+      if (column_index(schema, null_flag_of(c.name)) != npos)
+        return halt(Errc::schema, fmt::format("the source has a column {}, which is also the name of the column that "
+                                              "says where {} is NULL: rename it",
+                                              null_flag_of(c.name), c.name));
+      body += fmt::format("    {} UInt8,\n", quote_name(null_flag_of(c.name)));
+    }
   }
   for (const std::size_t i : key_indexes(schema)) {
     if (schema.columns[i].nullable && target.order_by.empty()) {

@@ -42,21 +42,10 @@ std::int64_t clamped_ticks(std::int64_t seconds, std::uint8_t scale, std::int64_
   return static_cast<std::int64_t>(ticks);
 }
 
-// What the server can hold: the binary formats do not check, and values outside come out as others.
 void set_range(ColumnPlan& plan, const Version& server) {
-  plan.low = 1;
-  plan.high = 0;
-  if (is_time(plan.wire.kind)) {
-    const bool wide = server.has_wide_datetime64();
-    plan.low = clamped_ticks(wide ? -62'167'219'200 : -2'208'988'800, plan.wire.scale, 0);
-    plan.high = clamped_ticks(wide ? 253'402'300'799 : 10'413'791'999, plan.wire.scale, power10(plan.wire.scale) - 1);
-  } else if (plan.wire.kind == Kind::date) {
-    plan.low = -25'567;
-    plan.high = 120'529;
-  } else if (plan.convert == Convert::date16) {
-    plan.low = 0;
-    plan.high = 65'535;
-  }
+  const TimeRange range = plan.convert == Convert::date16 ? TimeRange{0, 65'535} : time_range(plan.wire, server);
+  plan.low = range.low;
+  plan.high = range.high;
 }
 
 bool fit_integer(const ColumnSpec& from, ColumnPlan& plan) {
@@ -73,10 +62,33 @@ bool fit_decimal(const ColumnSpec& from, ColumnPlan& plan) {
   return layout_of(to) != Layout::fixed32 && layout_of(from) != Layout::fixed32;
 }
 
+bool fit_kind(const ColumnSpec& from, const ServerType& type, ColumnPlan& plan);
+
+// The block has the source's own types, and the server widens them: only what it does without loss is allowed.
+bool fit_element(const ColumnSpec& from, const ServerType& to) {
+  if (from.nullable && !to.nullable && !is_nested(from.kind)) return false;
+  if (is_nested(from.kind)) {
+    if (from.kind != to.kind || from.elements.size() != to.elements.size()) return false;
+    for (std::size_t i = 0; i < from.elements.size(); ++i) {
+      const std::string &ours = from.elements[i].name, &theirs = to.elements[i].name;
+      if (from.kind == Kind::tuple && !ours.empty() && !theirs.empty() && ours != theirs) return false;
+      if (!fit_element(from.elements[i], to.elements[i])) return false;
+    }
+    return true;
+  }
+  ColumnPlan plan;
+  plan.wire = spec_of({}, to);
+  if (!fit_kind(from, to, plan)) return false;
+  if (plan.convert == Convert::integer) return is_signed(from.kind) == is_signed(to.kind);
+  return plan.convert == Convert::none || plan.convert == Convert::real || plan.convert == Convert::decimal;
+}
+
 // Sets plan.convert; false: does not fit.
 bool fit_kind(const ColumnSpec& from, const ServerType& type, ColumnPlan& plan) {
   const Kind to = type.kind;
+  if (is_nested(from.kind)) return fit_element(from, type);
   if (is_textual(from.kind)) {
+    if (type.parsed) return from.kind == Kind::json || from.kind == Kind::text;
     if (type.enumerated) return from.kind == Kind::text || from.kind == Kind::enumeration;
     return to == Kind::text;
   }
@@ -103,6 +115,7 @@ bool fit_kind(const ColumnSpec& from, const ServerType& type, ColumnPlan& plan) 
     return true;
   }
   if (from.kind == Kind::boolean && to == Kind::uint8) return true;
+  if (from.kind == Kind::time) return to == Kind::int64 || (to == Kind::time && type.scale == from.scale);
   return from.kind == to;
 }
 
@@ -254,6 +267,16 @@ Result<void> check_range(const ColumnPlan& plan, const Column& column, std::size
 
 }  // namespace
 
+TimeRange time_range(const ColumnSpec& wire, const Version& server) noexcept {
+  if (is_time(wire.kind)) {
+    const bool wide = server.has_wide_datetime64();
+    return {clamped_ticks(wide ? -62'167'219'200 : -2'208'988'800, wire.scale, 0),
+            clamped_ticks(wide ? 253'402'300'799 : 10'413'791'999, wire.scale, power10(wire.scale) - 1)};
+  }
+  if (wire.kind == Kind::date) return {-25'567, 120'529};
+  return {};
+}
+
 Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target_type, const Version& server,
                                std::string_view server_zone, std::string_view table) {
   const auto type = parse_type(target_type);
@@ -263,8 +286,12 @@ Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target
   plan.target_type = target_type;
   plan.wire = {source.name, type->kind, type->nullable, source.key, type->precision, type->scale, source.source_type};
   if (is_textual(source.kind)) plan.wire.kind = source.kind;
+  if (is_nested(source.kind)) {
+    plan.wire.nullable = source.nullable;
+    plan.wire.elements = source.elements;
+  }
   if (!fit_kind(source, *type, plan)) return misfit(source, target_type, server, table, "");
-  if (source.nullable && !type->nullable)
+  if (source.nullable && !type->nullable && !is_nested(source.kind))
     return misfit(source, target_type, server, table, "it has NULLs and the target's column does not allow them");
   if (is_time(type->kind) && source.kind == Kind::timestamp) {
     plan.wire.kind = Kind::timestamp;
@@ -273,6 +300,7 @@ Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target
                     "a timestamp without time zone would be shown shifted, since that column's time zone is not UTC");
     }
   }
+  plan.server = server;
   plan.wire_name = wire_type(plan.wire, server);
   plan.read_back_cast = plan.wire_name != target_type;
   set_range(plan, server);

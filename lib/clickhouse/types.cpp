@@ -6,15 +6,19 @@
 #include <charconv>
 #include <utility>
 
+#include "base/try.h"
+#include "clickhouse/sql.h"
+
 namespace pgch::ch {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Kind>, 19> plain_types{{
+constexpr std::array<std::pair<std::string_view, Kind>, 21> plain_types{{
     {"Bool", Kind::boolean},    {"Int8", Kind::int8},         {"Int16", Kind::int16},     {"Int32", Kind::int32},
     {"Int64", Kind::int64},     {"UInt8", Kind::uint8},       {"UInt16", Kind::uint16},   {"UInt32", Kind::uint32},
     {"UInt64", Kind::uint64},   {"Float32", Kind::float32},   {"Float64", Kind::float64}, {"Date", Kind::date16},
     {"Date32", Kind::date},     {"DateTime", Kind::datetime}, {"UUID", Kind::uuid},       {"String", Kind::text},
-    {"Boolean", Kind::boolean}, {"Float", Kind::float32},     {"Double", Kind::float64},
+    {"Boolean", Kind::boolean}, {"Float", Kind::float32},     {"Double", Kind::float64},  {"Int256", Kind::int256},
+    {"IPv6", Kind::ipv6},
 }};
 
 bool strip(std::string_view& text, std::string_view prefix) {
@@ -56,8 +60,92 @@ bool parse_datetime64(std::string_view inside, ServerType& type) {
   return number(inside.substr(0, comma), type.scale);
 }
 
+// Where the first part of a list ends: at a comma that is in no brackets and no quotes.
+std::size_t part_end(std::string_view list) {
+  int depth = 0;
+  char quote = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const char c = list[i];
+    if (quote != 0) {
+      if (c == '\\') ++i;
+      if (c == quote) quote = 0;
+    } else if (c == '\'' || c == '`' || c == '"') {
+      quote = c;
+    } else if (c == '(') {
+      ++depth;
+    } else if (c == ')') {
+      --depth;
+    } else if (c == ',' && depth == 0) {
+      return i;
+    }
+  }
+  return list.size();
+}
+
+// The name in front of a field's type, taken off; none if there is only a type.
+std::string take_field_name(std::string_view& field) {
+  std::string name;
+  if (!field.empty() && field.front() == '`') {
+    std::size_t i = 1;
+    for (; i < field.size() && field[i] != '`'; ++i) {
+      if (field[i] == '\\' && i + 1 < field.size()) ++i;
+      name += field[i];
+    }
+    field = trim(field.substr(i < field.size() ? i + 1 : i));
+    return name;
+  }
+  const std::size_t end = field.find_first_of(" ('");
+  if (end == std::string_view::npos || field[end] != ' ') return name;
+  name = field.substr(0, end);
+  field = trim(field.substr(end));
+  return name;
+}
+
+bool parse_elements(std::string_view inside, bool named, std::size_t wanted, ServerType& type) {
+  while (!trim(inside).empty()) {
+    const std::size_t end = part_end(inside);
+    std::string_view part = trim(inside.substr(0, end));
+    const std::string name = named ? take_field_name(part) : std::string();
+    auto element = parse_type(part);
+    if (!element) return false;
+    element->name = name;
+    type.elements.push_back(std::move(*element));
+    inside = end < inside.size() ? inside.substr(end + 1) : std::string_view();
+  }
+  return wanted == 0 || type.elements.size() == wanted;
+}
+
+bool parse_nested(std::string_view name, ServerType& type, bool& nested) {
+  nested = true;
+  if (strip(name, "Array")) {
+    type.kind = Kind::array;
+    return parse_elements(name, false, 1, type);
+  }
+  if (strip(name, "Map")) {
+    type.kind = Kind::map;
+    return parse_elements(name, false, 2, type);
+  }
+  if (strip(name, "Tuple")) {
+    type.kind = Kind::tuple;
+    return parse_elements(name, true, 0, type);
+  }
+  nested = false;
+  return false;
+}
+
 bool parse_plain(std::string_view name, ServerType& type) {
+  bool nested = false;
+  if (const bool parsed = parse_nested(name, type, nested); nested) return parsed;
   std::string_view inside = name;
+  if (name == "JSON" || strip(inside, "JSON")) {
+    type.kind = Kind::json;
+    type.parsed = true;
+    return true;
+  }
+  if (strip(inside, "Time64")) {
+    type.kind = Kind::time;
+    return number(inside, type.scale);
+  }
   if (strip(inside, "Decimal")) return parse_decimal(inside, type);
   if (strip(inside, "DateTime64")) return parse_datetime64(inside, type);
   if (strip(inside, "DateTime")) {
@@ -77,6 +165,19 @@ bool parse_plain(std::string_view name, ServerType& type) {
     }
   }
   return false;
+}
+
+std::string bare_type(const ColumnSpec& column, const Version& server);
+
+std::string nested_type(const ColumnSpec& column, const Version& server) {
+  std::string out = column.kind == Kind::array ? "Array(" : column.kind == Kind::map ? "Map(" : "Tuple(";
+  for (std::size_t i = 0; i < column.elements.size(); ++i) {
+    const ColumnSpec& element = column.elements[i];
+    if (i != 0) out += ", ";
+    if (column.kind == Kind::tuple && !element.name.empty()) out += quote_name(element.name) + " ";
+    out += wire_type(element, server);
+  }
+  return out + ")";
 }
 
 std::string bare_type(const ColumnSpec& column, const Version& server) {
@@ -116,6 +217,16 @@ std::string bare_type(const ColumnSpec& column, const Version& server) {
       return fmt::format("DateTime64({}, 'UTC')", column.scale);
     case Kind::uuid:
       return "UUID";
+    case Kind::time:
+      return server.has_time64() ? fmt::format("Time64({})", column.scale) : "Int64";
+    case Kind::int256:
+      return "Int256";
+    case Kind::ipv6:
+      return "IPv6";
+    case Kind::array:
+    case Kind::tuple:
+    case Kind::map:
+      return nested_type(column, server);
     case Kind::text:
     case Kind::bytes:
     case Kind::json:
@@ -126,6 +237,14 @@ std::string bare_type(const ColumnSpec& column, const Version& server) {
 }
 
 }  // namespace
+
+std::string null_flag_of(const std::string& name) { return name + "__is_null"; }
+
+ColumnSpec spec_of(const std::string& name, const ServerType& type) {
+  ColumnSpec spec{name, type.kind, type.nullable, false, type.precision, type.scale, {}};
+  for (const ServerType& element : type.elements) spec.elements.push_back(spec_of(element.name, element));
+  return spec;
+}
 
 std::optional<ServerType> parse_type(std::string_view name) {
   ServerType type;
@@ -138,7 +257,7 @@ std::optional<ServerType> parse_type(std::string_view name) {
 
 std::string wire_type(const ColumnSpec& column, const Version& server) {
   std::string bare = bare_type(column, server);
-  return column.nullable ? "Nullable(" + bare + ")" : bare;
+  return column.nullable && !is_nested(column.kind) ? "Nullable(" + bare + ")" : bare;
 }
 
 Result<std::string> created_type(const ColumnSpec& column, const Version& server) {
@@ -157,6 +276,15 @@ Result<std::string> created_type(const ColumnSpec& column, const Version& server
     return refuse("Date32", "21.9", "Date column (1970 to 2149 only) or a String column");
   if (column.kind == Kind::decimal && column.precision > 38 && !server.has_decimal256())
     return refuse("Decimal256", "21.1", "String column");
+  if (column.kind == Kind::int256 && !server.has_decimal256()) return refuse("Int256", "21.1", "String column");
+  if (column.kind == Kind::map && !server.has_map()) return refuse("Map", "21.8", "String column");
+  if (column.target_type == "JSON" && !server.has_json()) return refuse("JSON", "25.3", "String column");
+  for (const ColumnSpec& element : column.elements) {
+    ColumnSpec named = element;
+    named.name = column.name;
+    PGCH_TRY(created_type(named, server));
+  }
+  if (!column.target_type.empty()) return column.nullable ? "Nullable(" + column.target_type + ")" : column.target_type;
   if (column.kind == Kind::enumeration && server.has_low_cardinality()) {
     return std::string(column.nullable ? "LowCardinality(Nullable(String))" : "LowCardinality(String)");
   }

@@ -21,10 +21,17 @@ struct ServerType {
   bool low_cardinality = false;
   bool enumerated = false;  // Enum8 or Enum16: kind is enumeration
   std::uint8_t precision = 0, scale = 0;
-  std::string time_zone;  // of DateTime and DateTime64, if written there
+  bool parsed = false;      // JSON: kind is json; the server parses the text, and prints it otherwise than it came
+  std::string time_zone{};  // of DateTime and DateTime64, if written there
+  std::string name{};       // of a Tuple's field
+  std::vector<ServerType> elements{};
 };
-// nullopt: a type that pgch cannot write (Array, FixedString, Int128 …).
+// nullopt: a type that pgch cannot write (FixedString, Int128, Variant …).
 std::optional<ServerType> parse_type(std::string_view name);
+// As a column of that type would be read.
+ColumnSpec spec_of(const std::string& name, const ServerType& type);
+// "<name>__is_null", which stands beside a nullable column of a nested type.
+std::string null_flag_of(const std::string& name);
 
 // "Nullable(DateTime64(6, 'UTC'))": what stands in a Native block for this column.
 std::string wire_type(const ColumnSpec& column, const Version& server);
@@ -48,14 +55,25 @@ struct ColumnPlan {
   std::string target_type;      // as the server names it
   std::string wire_name;        // wire_type(wire)
   bool read_back_cast = false;  // a SELECT needs CAST(… AS wire_name): LowCardinality, Enum, another time zone
+  std::string null_flag{};      // the target's column that says which rows of a nested column are NULL; empty: none
   Convert convert = Convert::none;
   std::int64_t low = 0, high = 0;  // allowed values of dates and times; low > high: anything
+  Version server{};
 };
 
 // Errc::schema with a sentence that names the column, both types and what mends it, if the column does not fit.
 // `table` is the quoted name; `server_zone` the server's time zone.
 Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target_type, const Version& server,
                                std::string_view server_zone, std::string_view table);
+
+// Appends a nested column in Native form. Errc::data with Recovery::dead_letter if a value within does not fit.
+Result<void> put_nested(std::string& out, const ColumnPlan& plan, const Column& column, std::size_t rows);
+
+// Days and ticks that the server can hold: the binary formats do not check, and others come out as other values.
+struct TimeRange {
+  std::int64_t low = 1, high = 0;  // low > high: any
+};
+TimeRange time_range(const ColumnSpec& wire, const Version& server) noexcept;
 
 // The column in wire form: `column` itself if nothing has to be done, else `scratch`, filled. Errc::data with
 // Recovery::dead_letter if a value does not fit.

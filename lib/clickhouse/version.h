@@ -22,6 +22,10 @@ struct Version {
   bool has_fsync() const noexcept { return *this >= Version{20, 10}; }
   bool has_deduplication_window() const noexcept { return *this >= Version{21, 6}; }
   bool has_deleted_in_replacing() const noexcept { return *this >= Version{23, 2}; }
+  bool has_map() const noexcept { return *this >= Version{21, 8}; }
+  bool has_time64() const noexcept { return *this >= Version{25, 6}; }
+  bool has_json() const noexcept { return *this >= Version{25, 3}; }
+  bool has_format_row() const noexcept { return *this >= Version{20, 7}; }
   bool has_wide_datetime64() const noexcept {
     return *this >= Version{26, 7};
   }  // years 0000 … 9999 instead of 1900 … 2299

@@ -180,6 +180,36 @@ void append_timestamp(std::string& out, std::int64_t ticks, unsigned scale, bool
   out.append(buffer.data(), p);
 }
 
+void append_clock(std::string& out, std::int64_t ticks, unsigned scale) {
+  const std::int64_t unit = ten_to[scale];
+  const std::int64_t seconds = ticks / unit;
+  std::array<char, 32> buffer{};
+  char* p = put_digits(buffer.data(), static_cast<std::uint64_t>(seconds / 3600), 2);
+  *p++ = ':';
+  p = put_digits(p, static_cast<std::uint64_t>(seconds / 60 % 60), 2);
+  *p++ = ':';
+  p = put_digits(p, static_cast<std::uint64_t>(seconds % 60), 2);
+  if (scale != 0) {
+    *p++ = '.';
+    p = put_digits(p, static_cast<std::uint64_t>(ticks % unit), scale);
+  }
+  out.append(buffer.data(), p);
+}
+
+TimeFault parse_clock(std::string_view text, unsigned scale, std::int64_t& ticks) {
+  unsigned hour = 0, minute = 0, second = 0;
+  if (!two_digits(text, 0, hour) || !expect(text, 2, ':') || !two_digits(text, 3, minute) || !expect(text, 5, ':') ||
+      !two_digits(text, 6, second) || minute > 59 || second > 59) {
+    return TimeFault::syntax;
+  }
+  std::size_t at = 8;
+  std::int64_t fraction = 0;
+  if (const TimeFault fault = take_fraction(text, at, scale, fraction); fault != TimeFault::none) return fault;
+  if (at != text.size()) return TimeFault::syntax;
+  ticks = static_cast<std::int64_t>(hour * 3600 + minute * 60 + second) * ten_to[scale] + fraction;
+  return ticks <= seconds_a_day * ten_to[scale] ? TimeFault::none : TimeFault::range;
+}
+
 TimeFault parse_date(std::string_view text, std::int64_t& days) {
   std::size_t at = 0;
   if (const TimeFault fault = take_date(text, at, days); fault != TimeFault::none) return fault;

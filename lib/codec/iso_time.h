@@ -18,6 +18,10 @@ enum class TimeFault : std::uint8_t {
 void append_date(std::string& out, std::int64_t days);
 /// "2024-11-15T10:00:00.123456", with `scale` digits after the second (0…9) and then "Z" if `zulu`.
 void append_timestamp(std::string& out, std::int64_t ticks, unsigned scale, bool zulu);
+/// "24:00:00.000000": a time of day, 0 … 24 hours, with `scale` digits after the second.
+void append_clock(std::string& out, std::int64_t ticks, unsigned scale);
+/// The form of append_clock, with 0 … 9 digits after the second.
+TimeFault parse_clock(std::string_view text, unsigned scale, std::int64_t& ticks);
 /// The form of append_date and nothing else.
 TimeFault parse_date(std::string_view text, std::int64_t& days);
 

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "codec/iso_time.h"
+#include "codec/json_nested.h"
 #include "codec/json_row.h"
 #include "codec/json_text.h"
 #include "codec/json_value.h"
@@ -179,7 +180,7 @@ class JsonRowDecoder::Impl {
     switch (type) {
       case ondemand::json_type::string: {
         if (target.spec->kind == Kind::json && options_.json_as_object) return read_raw(value, index, column);
-        if (target.layout == Layout::varlen && target.spec->kind != Kind::bytes)
+        if (target.layout == Layout::varlen && target.spec->kind != Kind::bytes && !is_nested(target.spec->kind))
           return read_string(value, target, column);
         std::string_view text;
         if (const auto code = value.get_string().get(text)) return fail(code);
@@ -217,11 +218,26 @@ class JsonRowDecoder::Impl {
     const ColumnSpec& spec = *columns_[index].spec;
     std::string_view raw;
     if (!raw_text(value, raw)) return false;
+    if (is_nested(spec.kind)) return read_nested(raw, index, column);
     if (spec.kind != Kind::json && spec.kind != Kind::text) return fail(sentence_of(spec, ValueFault::type));
     if (const JsonFault fault = check_json(raw, options_.depth_max); fault != JsonFault::none) {
       return fail("the field \"" + spec.name + "\"" + fault_text(fault));
     }
     return append_text(columns_[index], raw, column) || fail(sentence_of(spec, ValueFault::full));
+  }
+
+  bool read_nested(std::string_view raw, std::size_t index, Column& column) {
+    const ColumnSpec& spec = *columns_[index].spec;
+    ValueFault fault = ValueFault::form;
+    if (const JsonFault json = check_json(raw, options_.depth_max); json != JsonFault::none)
+      return fail("the field \"" + spec.name + "\"" + fault_text(json));
+    fault = append_nested(spec, raw, column.data);
+    if (fault == ValueFault::none && column.data.size() > std::numeric_limits<std::uint32_t>::max())
+      fault = ValueFault::full;
+    if (fault != ValueFault::none) return fail(sentence_of(spec, fault));
+    column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+    if (spec.nullable) column.nulls.push_back(0);
+    return true;
   }
 
   bool fill_missing(RowBatch& batch) {

@@ -1,4 +1,6 @@
 // Columns → JSON. The grammar is in docs/WIRE.md; json_decode.cpp reads it back.
+#include <arpa/inet.h>
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -10,6 +12,7 @@
 #include "codec/json_row.h"
 #include "codec/json_text.h"
 #include "codec/wide_decimal.h"
+#include "model/packed.h"
 
 namespace pgch::codec {
 namespace {
@@ -53,6 +56,11 @@ void append_uuid(std::string& out, std::span<const std::byte> cell) {
   out += '"';
 }
 
+void append_ipv6(std::string& out, std::span<const std::byte> cell) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (::inet_ntop(AF_INET6, cell.data(), text.data(), text.size()) != nullptr) out += text.data();
+}
+
 void append_quoted_date(std::string& out, std::int64_t days) {
   out += '"';
   append_date(out, days);
@@ -65,48 +73,9 @@ void append_quoted_time(std::string& out, std::int64_t ticks, unsigned scale, bo
   out += '"';
 }
 
-}  // namespace
+bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell, bool json_as_object);
 
-JsonRowEncoder::JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool json_as_object)
-    : schema_(std::move(schema)), keys_(key_indexes(*schema_)), json_as_object_(json_as_object) {
-  for (const ColumnSpec& column : schema_->columns) {
-    Field field;
-    field.prefix = fields_.empty() ? "{" : ",";
-    append_json_string(field.prefix, column.name);
-    field.prefix += ':';
-    field.width = width_of(layout_of(column));
-    fields_.push_back(std::move(field));
-  }
-}
-
-std::size_t JsonRowEncoder::append_row(const RowBatch& batch, std::size_t row, std::string& out) const {
-  if (fields_.empty()) out += '{';
-  for (std::size_t i = 0; i < fields_.size(); ++i) {
-    out += fields_[i].prefix;
-    if (!append_value(batch, row, i, out)) return i;
-  }
-  out += '}';
-  return npos;
-}
-
-std::size_t JsonRowEncoder::append_key(const RowBatch& batch, std::size_t row, std::string& out) const {
-  if (keys_.size() > 1) out += '[';
-  for (std::size_t k = 0; k < keys_.size(); ++k) {
-    if (k != 0) out += ',';
-    if (!append_value(batch, row, keys_[k], out)) return keys_[k];
-  }
-  if (keys_.size() > 1) out += ']';
-  return npos;
-}
-
-bool JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::size_t index, std::string& out) const {
-  const Column& column = batch.columns[index];
-  if (column.is_null(row)) {
-    out += "null";
-    return true;
-  }
-  const ColumnSpec& spec = schema_->columns[index];
-  const auto cell = column.at(row, fields_[index].width);
+bool append_cell(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell, bool json_as_object) {
   switch (spec.kind) {
     case Kind::boolean:
       out += load<std::uint8_t>(cell) != 0 ? "true" : "false";
@@ -168,17 +137,113 @@ bool JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::s
       out += '"';
       return true;
     case Kind::json:
-      if (!json_as_object_) return append_json_string(out, as_text(cell));
+      if (!json_as_object) return append_json_string(out, as_text(cell));
       // PostgreSQL's own text is JSON already; anything else that got into the column must not break the object around
       // it.
       if (!is_utf8(as_text(cell)) || check_json(as_text(cell), 4096) != JsonFault::none) return false;
       out.append(as_text(cell));
       return true;
+    case Kind::time:
+      out += '"';
+      append_clock(out, load<std::int64_t>(cell), spec.scale);
+      out += '"';
+      return true;
+    case Kind::int256:
+      append_decimal(out, cell, 0);
+      return true;
+    case Kind::ipv6:
+      out += '"';
+      append_ipv6(out, cell);
+      out += '"';
+      return true;
+    case Kind::array:
+    case Kind::tuple:
+    case Kind::map:
+      return append_nested(out, spec, cell, json_as_object);
     case Kind::text:
     case Kind::enumeration:
       return append_json_string(out, as_text(cell));
   }
   return false;
+}
+
+bool append_packed_cell(std::string& out, const ColumnSpec& type, ByteReader& in, bool json_as_object) {
+  if (packs_null(type) && in.little<std::uint8_t>() != 0) {
+    out += "null";
+    return in.ok();
+  }
+  std::span<const std::byte> value;
+  return take_packed(type, in, value) && append_cell(out, type, value, json_as_object);
+}
+
+// Arrays, and tuples without names, are JSON arrays; maps, and tuples with names, objects.
+bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell, bool json_as_object) {
+  ByteReader in(cell);
+  const bool tuple = spec.kind == Kind::tuple;
+  const bool object = spec.kind == Kind::map || (tuple && !spec.elements.empty() && !spec.elements[0].name.empty());
+  const std::uint64_t count = tuple ? spec.elements.size() : in.varint();
+  out += object ? '{' : '[';
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    if (i != 0) out += ',';
+    const ColumnSpec& type = spec.kind == Kind::array ? spec.elements[0]
+                             : tuple                  ? spec.elements[static_cast<std::size_t>(i)]
+                                                      : spec.elements[1];
+    if (spec.kind == Kind::map) {
+      std::string key;
+      if (!append_packed_cell(key, spec.elements[0], in, json_as_object)) return false;
+      if (key.empty() || key[0] != '"') key = '"' + key + '"';
+      out += key + ":";
+    } else if (object) {
+      if (!append_json_string(out, type.name)) return false;
+      out += ':';
+    }
+    if (!append_packed_cell(out, type, in, json_as_object)) return false;
+  }
+  out += object ? '}' : ']';
+  return in.ok() && in.at_end();
+}
+
+}  // namespace
+
+JsonRowEncoder::JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool json_as_object)
+    : schema_(std::move(schema)), keys_(key_indexes(*schema_)), json_as_object_(json_as_object) {
+  for (const ColumnSpec& column : schema_->columns) {
+    Field field;
+    field.prefix = fields_.empty() ? "{" : ",";
+    append_json_string(field.prefix, column.name);
+    field.prefix += ':';
+    field.width = width_of(layout_of(column));
+    fields_.push_back(std::move(field));
+  }
+}
+
+std::size_t JsonRowEncoder::append_row(const RowBatch& batch, std::size_t row, std::string& out) const {
+  if (fields_.empty()) out += '{';
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    out += fields_[i].prefix;
+    if (!append_value(batch, row, i, out)) return i;
+  }
+  out += '}';
+  return npos;
+}
+
+std::size_t JsonRowEncoder::append_key(const RowBatch& batch, std::size_t row, std::string& out) const {
+  if (keys_.size() > 1) out += '[';
+  for (std::size_t k = 0; k < keys_.size(); ++k) {
+    if (k != 0) out += ',';
+    if (!append_value(batch, row, keys_[k], out)) return keys_[k];
+  }
+  if (keys_.size() > 1) out += ']';
+  return npos;
+}
+
+bool JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::size_t index, std::string& out) const {
+  const Column& column = batch.columns[index];
+  if (column.is_null(row)) {
+    out += "null";
+    return true;
+  }
+  return append_cell(out, schema_->columns[index], column.at(row, fields_[index].width), json_as_object_);
 }
 
 }  // namespace pgch::codec

@@ -1,5 +1,7 @@
 #include "codec/json_value.h"
 
+#include <arpa/inet.h>
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -11,6 +13,7 @@
 #include "codec/iso_time.h"
 #include "codec/json_text.h"
 #include "codec/wide_decimal.h"
+#include "model/packed.h"
 
 namespace pgch::codec {
 namespace {
@@ -79,7 +82,9 @@ ValueFault append_named_float(const TargetColumn& target, std::string_view text,
 ValueFault append_decimal_text(const TargetColumn& target, std::string_view token, Column& column) {
   std::array<std::byte, 32> value{};
   const auto cell = std::span(value).first(target.width);
-  if (const NumberFault fault = parse_decimal(token, target.spec->precision, target.spec->scale, cell);
+  const bool whole = target.spec->kind == Kind::int256;
+  if (const NumberFault fault =
+          parse_decimal(token, whole ? 76 : target.spec->precision, whole ? 0 : target.spec->scale, cell);
       fault != NumberFault::none) {
     return fault_of(fault);
   }
@@ -123,6 +128,22 @@ ValueFault append_time(const TargetColumn& target, std::string_view text, Column
   if (target.spec->kind != Kind::datetime) return put(target, ticks, column);
   if (ticks < 0 || ticks > std::numeric_limits<std::uint32_t>::max()) return ValueFault::range;
   return put(target, static_cast<std::uint32_t>(ticks), column);
+}
+
+ValueFault append_clock(const TargetColumn& target, std::string_view text, Column& column) {
+  std::int64_t ticks = 0;
+  if (const TimeFault fault = parse_clock(text, target.spec->scale, ticks); fault != TimeFault::none)
+    return fault_of(fault);
+  return put(target, ticks, column);
+}
+
+ValueFault append_ipv6(const TargetColumn& target, std::string_view text, Column& column) {
+  const std::string address(text);  // it wants a closing NUL
+  std::array<std::byte, 16> cell{};
+  if (::inet_pton(AF_INET6, address.c_str(), cell.data()) == 1) return put(target, cell, column);
+  if (::inet_pton(AF_INET, address.c_str(), cell.data() + 12) != 1) return ValueFault::form;
+  cell[10] = cell[11] = std::byte{0xFF};
+  return put(target, cell, column);
 }
 
 ValueFault append_uuid(const TargetColumn& target, std::string_view text, Column& column) {
@@ -173,6 +194,18 @@ std::string_view wanted(Kind kind) {
     case Kind::timestamp:
     case Kind::timestamptz:
       return "a time as \"YYYY-MM-DDTHH:MM:SS.ffffffZ\"";
+    case Kind::time:
+      return "a time of day as \"HH:MM:SS.ffffff\"";
+    case Kind::int256:
+      return "an integer of at most 76 digits";
+    case Kind::ipv6:
+      return "an IP address";
+    case Kind::array:
+      return "an array of what its column holds";
+    case Kind::tuple:
+      return "an object or array with the fields of its column";
+    case Kind::map:
+      return "an object with the values of its column";
     case Kind::uuid:
       return "a UUID";
     case Kind::bytes:
@@ -228,6 +261,12 @@ ValueFault append_from_string(const TargetColumn& target, std::string_view text,
     case Kind::timestamp:
     case Kind::timestamptz:
       return append_time(target, text, column);
+    case Kind::time:
+      return append_clock(target, text, column);
+    case Kind::ipv6:
+      return append_ipv6(target, text, column);
+    case Kind::int256:
+      return append_decimal_text(target, text, column);
     case Kind::float32:
       return append_named_float<float>(target, text, column);
     case Kind::float64:
@@ -274,6 +313,7 @@ ValueFault append_from_token(const TargetColumn& target, std::string_view token,
     case Kind::float64:
       return append_float<double>(target, token, column);
     case Kind::decimal:
+    case Kind::int256:
       return append_decimal_text(target, token, column);
     default:
       return is_json_number(token) ? ValueFault::type : ValueFault::form;
@@ -291,6 +331,7 @@ bool append_text(const TargetColumn& target, std::string_view text, Column& colu
 
 void append_zero(const TargetColumn& target, Column& column) {
   column.data.resize(column.data.size() + target.width);
+  if (is_nested(target.spec->kind)) put_packed_default(*target.spec, column.data);
   if (target.layout == Layout::varlen) column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
   if (target.spec->nullable) column.nulls.push_back(0);
 }

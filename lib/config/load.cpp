@@ -111,7 +111,10 @@ Result<void> apply_to_tables(Draft& draft) {
                                " tables; write it into their [[table]] sections");
     }
   }
-  for (TableConfig& table : draft.config.tables) PGCH_TRY(apply_table(table, values));
+  for (TableConfig& table : draft.config.tables) {
+    PGCH_TRY(apply_table(table, values));
+    table.columns.types = draft.config.types;
+  }
   return {};
 }
 

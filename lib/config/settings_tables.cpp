@@ -138,6 +138,29 @@ std::vector<Setting> table_settings() {
        {},
        table_text(
            "table.where", [](T t) -> auto& { return t.where; })},
+      {"table.as",
+       "map",
+       "",
+       "",
+       "What single columns become, over [types]: as = { price = \"decimal(38,10)\", tags = \"string\" }.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(t.columns.as, as_map(given, "table.as"));
+         return {};
+       }},
+      {"table.misfit",
+       "map",
+       "",
+       "",
+       "Policies of single columns, over types.misfit: misfit = { born = \"clamp\" }.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(t.columns.misfit, as_map(given, "table.misfit"));
+         for (const auto& [column, policy] : t.columns.misfit) {
+           PGCH_TRY(as_word(Given{policy, given.origin}, "table.misfit", {"fail", "null", "clamp", "string"}));
+         }
+         return {};
+       }},
       {"table.topic",
        "text",
        "",

@@ -66,6 +66,11 @@ Result<void> ScanExtractor::open(const Context& context, std::vector<Intent> pen
   std::string columns;
   for (const std::string& s : table.selects) columns += (columns.empty() ? "" : ", ") + s;
   const std::size_t count = table.fields.size();
+  if (table.row_security) {
+    context.log.write(LogLevel::warning, "Table " + display_name(table.source.schema) +
+                                             " has row security, and its policies may hide rows from this user: they "
+                                             "are not read. A user with BYPASSRLS sees them all.");
+  }
   decoder_ = pg::TupleDecoder(std::move(table.fields), count);
   schema_ = std::make_shared<const TableSchema>(std::move(table.source.schema));
   const std::string doing = "scanning " + display_name(*schema_);

@@ -43,11 +43,23 @@ Result<void> encode(const TablePlan& plan, const TargetOptions& target, const Ro
                                   ", so a deleted row can't be told to it: add it (UInt8), or move inserts only");
   }
   out.clear();
-  const std::size_t own = (plan.has_version ? 1U : 0U) + (plan.has_deleted ? 1U : 0U) + (plan.has_batch ? 2U : 0U);
+  std::size_t flags = 0;
+  for (const ColumnPlan& column : plan.columns) flags += column.null_flag.empty() ? 0 : 1;
+  const std::size_t own =
+      flags + (plan.has_version ? 1U : 0U) + (plan.has_deleted ? 1U : 0U) + (plan.has_batch ? 2U : 0U);
   put_block_header(out, plan.columns.size() + own, batch.rows);
   Column scratch;
   for (std::size_t i = 0; i < plan.columns.size(); ++i) {
     const ColumnPlan& column = plan.columns[i];
+    if (is_nested(column.wire.kind)) {
+      PGCH_TRY(put_nested(out, column, batch.columns[i], batch.rows));
+      if (!column.null_flag.empty()) {
+        put_own<std::uint8_t>(out, column.null_flag, "UInt8", batch.rows, [&](std::size_t r) {
+          return static_cast<std::uint8_t>(batch.columns[i].is_null(r) ? 1 : 0);
+        });
+      }
+      continue;
+    }
     PGCH_ASSIGN(const Column* values, to_wire(column, batch.columns[i], batch.rows, scratch));
     PGCH_TRY(put_column(out, column.wire.name, column.wire_name, *values, layout_of(column.wire), column.wire.nullable,
                         batch.rows));

@@ -75,8 +75,15 @@ std::string literal(const ColumnSpec& c, std::span<const std::byte> value) {
       return quote_text(decimal_text(get<Wide>(value), c.scale));
     case Kind::uuid:
       return quote_text(uuid_text(value));
+    case Kind::time:
+      return std::to_string(get<std::int64_t>(value));
     case Kind::float32:
     case Kind::float64:
+    case Kind::int256:
+    case Kind::ipv6:
+    case Kind::array:
+    case Kind::tuple:
+    case Kind::map:
       break;  // can_be_literal says no
     case Kind::text:
     case Kind::bytes:
@@ -100,6 +107,7 @@ std::string expression(const ColumnPlan& column) {
       return "toUInt32(" + name + ")";
     case Kind::timestamp:
     case Kind::timestamptz:
+    case Kind::time:
       return "reinterpretAsInt64(" + name + ")";
     default:
       return name;
@@ -109,8 +117,8 @@ std::string expression(const ColumnPlan& column) {
 }  // namespace
 
 bool can_be_literal(const ColumnSpec& wire) noexcept {
-  return wire.kind != Kind::float32 && wire.kind != Kind::float64 &&
-         !(wire.kind == Kind::decimal && wire.precision > 38);
+  return wire.kind != Kind::float32 && wire.kind != Kind::float64 && wire.kind != Kind::int256 &&
+         wire.kind != Kind::ipv6 && !is_nested(wire.kind) && !(wire.kind == Kind::decimal && wire.precision > 38);
 }
 
 std::optional<std::string> key_condition(const TablePlan& plan, const std::vector<const Column*>& key,

@@ -63,7 +63,7 @@ struct ReadBack {
   void add(const ColumnPlan& column, std::size_t index) {
     ColumnSpec spec = column.wire;
     schema->columns.push_back(std::move(spec));
-    types.push_back(column.wire_name);
+    types.push_back(read_type(column));
     sources.push_back(index);
     select += (select.empty() ? "" : ", ") + read_back(column);
     all_columns.push_back(all_columns.size());

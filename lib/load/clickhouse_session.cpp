@@ -37,12 +37,13 @@ class ClickHouseSession final : public ClickHouse {
     schema.table = target.table;
     for (const ch::TargetColumn& column : table->columns) {
       if (is_own(target, column.name) || (!column.default_kind.empty() && column.default_kind != "DEFAULT")) continue;
+      if (is_null_flag(*table, column.name)) continue;
       ColumnSpec spec{column.name, Kind::text, true, column.in_key, 0, 0, column.type};
       if (const auto type = ch::parse_type(column.type)) {
-        spec.kind = type->kind;
-        spec.nullable = type->nullable;
-        spec.precision = type->precision;
-        spec.scale = type->scale;
+        spec = ch::spec_of(column.name, *type);
+        spec.key = column.in_key;
+        spec.source_type = column.type;
+        if (is_nested(spec.kind)) spec.nullable = table->find(ch::null_flag_of(column.name)) != nullptr;
       }
       if (spec.key) schema.key_order.push_back(spec.name);
       schema.columns.push_back(std::move(spec));
@@ -61,8 +62,17 @@ class ClickHouseSession final : public ClickHouse {
     for (const ColumnSpec& column : schema.columns) {
       if (table->find(column.name) == nullptr)
         return halt(Errc::schema, fmt::format("{} has no column {}", quoted, column.name));
-      types.push_back(ch::wire_type(column, server_.version));
-      select += fmt::format("{}CAST({} AS {})", select.empty() ? "" : ", ", ch::quote_name(column.name), types.back());
+      const std::string type = ch::wire_type(column, server_.version);
+      std::string expression = fmt::format("CAST({} AS {})", ch::quote_name(column.name), type);
+      types.push_back(type);
+      if (is_nested(column.kind)) {
+        const std::string flag = ch::null_flag_of(column.name);
+        if (column.nullable && table->find(flag) == nullptr)
+          return halt(Errc::schema, fmt::format("{} has no column {}", quoted, flag));
+        expression = ch::read_nested(column.name, type, column.nullable ? flag : std::string());
+        types.back() = column.nullable ? "Nullable(String)" : "String";
+      }
+      select += (select.empty() ? "" : ", ") + expression;
     }
     std::string sql = "SELECT " + select + " FROM " + quoted;
     if (current && table->engine.find("Replacing") != std::string::npos) sql += " FINAL";
@@ -77,6 +87,14 @@ class ClickHouseSession final : public ClickHouse {
   }
 
  private:
+  // "<name>__is_null" is no column of its own where there is a nested column <name>.
+  static bool is_null_flag(const ch::TargetTable& table, const std::string& name) {
+    return std::any_of(table.columns.begin(), table.columns.end(), [&](const ch::TargetColumn& c) {
+      if (ch::null_flag_of(c.name) != name) return false;
+      const auto type = ch::parse_type(c.type);
+      return type && is_nested(type->kind);
+    });
+  }
   static bool is_own(const TargetOptions& t, const std::string& name) {
     const std::string* own[] = {&t.version_column, &t.deleted_column, &t.batch_column, &t.row_column,
                                 &t.ingested_at_column};

@@ -38,6 +38,18 @@ Result<void> expect_own(const TargetTable& table, const std::string& name, std::
                           quoted, column->type, type));
 }
 
+// ClickHouse has no NULL for arrays, tuples and maps.
+Result<void> expect_null_flag(const TargetTable& table, const std::string& name, const std::string& quoted) {
+  const std::string flag = null_flag_of(name);
+  bool has = false;
+  PGCH_TRY(expect_own(table, flag, "UInt8", quoted, has));
+  if (has) return {};
+  return halt(Errc::schema,
+              fmt::format("column {} can be NULL at the source, which its type can't be at ClickHouse, and {} has no "
+                          "column that says so: ALTER TABLE {} ADD COLUMN {} UInt8, or set null_nested = \"empty\"",
+                          name, quoted, quoted, quote_name(flag)));
+}
+
 Error missing_column(const ColumnSpec& column, const std::string& quoted, const Version& server) {
   auto type = created_type(column, server);
   return halt(Errc::schema,
@@ -111,8 +123,13 @@ Result<TablePlan> plan_table(const std::string& database, const TargetOptions& t
                                             column.name, plan.quoted, there->default_kind));
     }
     PGCH_ASSIGN(ColumnPlan fitted, plan_column(column, there->type, server.version, server.time_zone, plan.quoted));
-    plan.columns.push_back(std::move(fitted));
     plan.insert_columns += (plan.insert_columns.empty() ? "" : ", ") + quote_name(column.name);
+    if (is_nested(column.kind) && column.nullable) {
+      PGCH_TRY(expect_null_flag(table, column.name, plan.quoted));
+      fitted.null_flag = null_flag_of(column.name);
+      plan.insert_columns += ", " + quote_name(fitted.null_flag);
+    }
+    plan.columns.push_back(std::move(fitted));
   }
   bool has_row = false;
   PGCH_TRY(expect_own(table, target.version_column, "UInt64", plan.quoted, plan.has_version));
@@ -127,7 +144,18 @@ Result<TablePlan> plan_table(const std::string& database, const TargetOptions& t
   return plan;
 }
 
+std::string read_nested(const std::string& name, const std::string& type, const std::string& null_flag) {
+  const std::string packed = "formatRow('RowBinary', CAST(" + quote_name(name) + " AS " + type + "))";
+  return null_flag.empty() ? packed : "if(" + quote_name(null_flag) + " != 0, NULL, " + packed + ")";
+}
+
+std::string read_type(const ColumnPlan& column) {
+  if (!is_nested(column.wire.kind)) return column.wire_name;
+  return column.null_flag.empty() ? "String" : "Nullable(String)";
+}
+
 std::string read_back(const ColumnPlan& column) {
+  if (is_nested(column.wire.kind)) return read_nested(column.wire.name, column.wire_name, column.null_flag);
   const std::string name = quote_name(column.wire.name);
   return column.read_back_cast ? "CAST(" + name + " AS " + column.wire_name + ")" : name;
 }

@@ -56,6 +56,10 @@ Result<TablePlan> plan_table(const std::string& database, const TargetOptions& t
 
 // "column" or "CAST(column AS type)": what a SELECT has to say so that the value comes in the wire's type.
 std::string read_back(const ColumnPlan& column);
+// The type it then has. A nested value comes packed, as a text: RowBinary is its form in memory, too.
+std::string read_type(const ColumnPlan& column);
+// read_back for a column known by its spec; `null_flag` may be empty.
+std::string read_nested(const std::string& name, const std::string& type, const std::string& null_flag);
 // A condition "key IN (…)" for the rows first … last-1 of wire-form columns (one for each of plan.key); `last` is
 // lowered when it would become too long. nullopt if a key's type can't be written as a literal.
 std::optional<std::string> key_condition(const TablePlan& plan, const std::vector<const Column*>& key,

@@ -102,6 +102,11 @@ Result<LoaderTraits> PostgresLoader::prepare(const TableSchema& schema) {
       return halt(Errc::schema, "PostgreSQL table " + display_name(table.source.schema) + " has no column \"" + c.name +
                                     "\", which the rows have: add it, or leave it out with the setting table.exclude.");
     }
+    if (is_nested(c.kind)) {
+      return halt(Errc::unsupported, "Column \"" + c.name +
+                                         "\" is an array, tuple or map, which pgch does not write into PostgreSQL; "
+                                         "leave it out with the setting table.exclude.");
+    }
     PGCH_ASSIGN(const std::string name, quote_postgres(c.name));
     columns_ += (columns_.empty() ? "" : ", ") + name;
   }

@@ -56,6 +56,24 @@ std::string uuid_text(std::span<const std::byte> cell) {
                      low & 0xFFFFFFFFFFFFULL);
 }
 
+std::string clock_text(std::int64_t ticks, unsigned scale) {
+  std::int64_t a_second = 1;
+  for (unsigned i = 0; i < scale; ++i) a_second *= 10;
+  const std::int64_t seconds = ticks / a_second;
+  std::string out = fmt::format("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  if (scale > 0) out += fmt::format(".{:0{}}", ticks % a_second, scale);
+  return out;
+}
+
+std::string ipv6_text(std::span<const std::byte> cell) {
+  std::string out;
+  for (std::size_t i = 0; i < 16; i += 2) {
+    out += fmt::format("{}{:x}", i == 0 ? "" : ":",
+                       (std::to_integer<unsigned>(cell[i]) << 8) | std::to_integer<unsigned>(cell[i + 1]));
+  }
+  return out;
+}
+
 std::string bytes_text(std::span<const std::byte> cell) {
   std::string out = "\\x";
   for (const std::byte b : cell) out += fmt::format("{:02x}", std::to_integer<unsigned>(b));
@@ -105,6 +123,15 @@ std::string postgres_text(const ColumnSpec& spec, const Column& column, std::siz
       return uuid_text(cell);
     case Kind::bytes:
       return bytes_text(cell);
+    case Kind::time:
+      return clock_text(read<std::int64_t>(cell), spec.scale);
+    case Kind::int256:
+      return pg::text_from_decimal(cell, 0);
+    case Kind::ipv6:
+      return ipv6_text(cell);
+    case Kind::array:
+    case Kind::tuple:
+    case Kind::map:
     case Kind::text:
     case Kind::json:
     case Kind::enumeration:
@@ -178,6 +205,15 @@ std::string postgres_type(const ColumnSpec& spec) {
       return "bytea";
     case Kind::json:
       return "jsonb";
+    case Kind::time:
+      return "time";
+    case Kind::int256:
+      return "numeric(77,0)";
+    case Kind::ipv6:
+      return "inet";
+    case Kind::array:
+    case Kind::tuple:
+    case Kind::map:
     case Kind::text:
     case Kind::enumeration:
       return "text";

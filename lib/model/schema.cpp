@@ -26,9 +26,13 @@ Layout layout_of(const ColumnSpec& column) noexcept {
     case Kind::float64:
     case Kind::timestamp:
     case Kind::timestamptz:
+    case Kind::time:
       return Layout::fixed8;
     case Kind::uuid:
+    case Kind::ipv6:
       return Layout::fixed16;
+    case Kind::int256:
+      return Layout::fixed32;
     case Kind::decimal:
       if (column.precision <= 9) return Layout::fixed4;
       if (column.precision <= 18) return Layout::fixed8;
@@ -38,6 +42,9 @@ Layout layout_of(const ColumnSpec& column) noexcept {
     case Kind::bytes:
     case Kind::json:
     case Kind::enumeration:
+    case Kind::array:
+    case Kind::tuple:
+    case Kind::map:
       return Layout::varlen;
   }
   return Layout::varlen;
@@ -67,17 +74,25 @@ std::string display_name(const TableSchema& schema) {
   return schema.schema.empty() ? schema.table : schema.schema + "." + schema.table;
 }
 
+namespace {
+// What the values look like, not what becomes of those that don't fit nor what the target's column is called.
+void put_column(std::string& bytes, const ColumnSpec& c) {
+  put_text(bytes, c.name);
+  put_little(bytes, static_cast<std::uint8_t>(c.kind));
+  put_little(bytes, static_cast<std::uint8_t>((c.nullable ? 1 : 0) | (c.key ? 2 : 0)));
+  put_little(bytes, c.precision);
+  put_little(bytes, c.scale);
+  if (!is_nested(c.kind)) return;
+  put_varint(bytes, c.elements.size());
+  for (const ColumnSpec& element : c.elements) put_column(bytes, element);
+}
+}  // namespace
+
 std::uint64_t fingerprint_of(const TableSchema& schema) {
   std::string bytes;
   put_text(bytes, schema.schema);
   put_text(bytes, schema.table);
-  for (const ColumnSpec& c : schema.columns) {
-    put_text(bytes, c.name);
-    put_little(bytes, static_cast<std::uint8_t>(c.kind));
-    put_little(bytes, static_cast<std::uint8_t>((c.nullable ? 1 : 0) | (c.key ? 2 : 0)));
-    put_little(bytes, c.precision);
-    put_little(bytes, c.scale);
-  }
+  for (const ColumnSpec& c : schema.columns) put_column(bytes, c);
   for (const std::string& k : schema.key_order) put_text(bytes, k);
   return hash64(bytes);
 }

@@ -6,29 +6,24 @@
 
 #include "base/nearest.h"
 #include "base/try.h"
+#include "pg/type_map.h"
 
 namespace pgch::pg {
 namespace {
 
 struct RawColumn {
   std::string name, type;
-  std::uint32_t base = 0;
+  std::uint32_t oid = 0;
   std::int32_t typmod = -1;
-  char typtype = 'b';
+  std::int32_t dimensions = 0;
   bool not_null = false;
+  TypeMapping mapping{};
 };
 
-// A domain is what it is made of, recursively; the innermost type modifier that is set counts.
 constexpr const char* columns_sql = R"(
-WITH RECURSIVE d AS (
-  SELECT a.attnum, a.attname, a.attnotnull, pg_catalog.format_type(a.atttypid, a.atttypmod) AS shown,
-         a.atttypid AS typ, a.atttypmod AS typmod, 0 AS depth
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
-  UNION ALL
-  SELECT d.attnum, d.attname, d.attnotnull, d.shown, t.typbasetype, CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE d.typmod END, d.depth + 1
-    FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typ WHERE t.typtype = 'd')
-SELECT d.attname, d.shown, d.typ::pg_catalog.int8, d.typmod, t.typtype, d.attnotnull
-  FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typ WHERE t.typtype <> 'd' ORDER BY d.attnum)";
+SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid::pg_catalog.int8, a.atttypmod, a.attndims, a.attnotnull
+  FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attnum)";
 
 // The primary key first, then the narrowest unique index that could be one.
 constexpr const char* key_sql = R"(
@@ -43,7 +38,8 @@ SELECT i.indexrelid::pg_catalog.int8, a.attname
 
 constexpr const char* table_sql = R"(
 SELECT c.oid::pg_catalog.int8, n.nspname, c.relname, c.relkind, c.relhassubclass, c.reltuples,
-       CASE WHEN c.reltuples > 0 THEN c.relpages * pg_catalog.current_setting('block_size')::pg_catalog.float8 / c.reltuples ELSE 0 END
+       CASE WHEN c.reltuples > 0 THEN c.relpages * pg_catalog.current_setting('block_size')::pg_catalog.float8 / c.reltuples ELSE 0 END,
+       pg_catalog.row_security_active(c.oid)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = pg_catalog.to_regclass($1))";
 
@@ -71,7 +67,7 @@ Result<std::vector<RawColumn>> read_columns(Connection& connection, const std::s
   for (std::size_t r = 0; r < answer.rows(); ++r) {
     out.push_back({std::string(answer.cell(r, 0)), std::string(answer.cell(r, 1)),
                    number<std::uint32_t>(answer.cell(r, 2)), number<std::int32_t>(answer.cell(r, 3)),
-                   answer.cell(r, 4).front(), answer.cell(r, 5) == "t"});
+                   number<std::int32_t>(answer.cell(r, 4)), answer.cell(r, 5) == "t"});
   }
   return out;
 }
@@ -108,7 +104,54 @@ Result<void> check_names(const ColumnSelection& selection, const std::vector<Raw
   for (const std::string& c : selection.exclude) PGCH_TRY(check(c, "table.exclude"));
   for (const std::string& c : selection.key) PGCH_TRY(check(c, "table.key"));
   for (const auto& [from, to] : selection.rename) PGCH_TRY(check(from, "table.rename"));
+  for (const auto& [column, word] : selection.as) PGCH_TRY(check(column, "table.as"));
+  for (const auto& [column, policy] : selection.misfit) PGCH_TRY(check(column, "table.misfit"));
   return {};
+}
+
+std::string chosen(const std::map<std::string, std::string>& words, const std::string& column) {
+  const auto found = words.find(column);
+  return found == words.end() ? std::string() : found->second;
+}
+
+Result<void> map_columns(Connection& connection, std::vector<RawColumn>& columns, const ColumnSelection& selection,
+                         const Wait& wait) {
+  std::vector<std::uint32_t> oids;
+  for (const RawColumn& c : columns) oids.push_back(c.oid);
+  const bool by_output = !selection.as.empty() || !selection.misfit.empty() || selection.types.misfit == "string" ||
+                         !selection.types.as.empty();
+  PGCH_ASSIGN(const TypeCatalog catalog, read_types(connection, oids, by_output, wait));
+  const TypeMapper mapper(catalog, selection.types);
+  for (RawColumn& c : columns) {
+    auto mapped =
+        mapper.map(c.oid, c.typmod, c.dimensions, chosen(selection.as, c.name), chosen(selection.misfit, c.name));
+    if (!mapped)
+      return halt(Errc::config,
+                  "The setting table.as for column \"" + c.name + "\" (" + c.type + "): " + mapped.error().message);
+    c.mapping = std::move(*mapped);
+  }
+  return {};
+}
+
+// What is to be done with the column's cells, and with what can't be: `spec` learns whether it can be NULL.
+FieldPlan plan_field(const RawColumn& column, ColumnSpec& spec, const ColumnSelection& selection) {
+  const TypeMapping& type = column.mapping;
+  const std::string own = chosen(selection.misfit, column.name);
+  FieldPlan field{column.name, column.type, type.decoder, layout_of(spec), true, spec.precision, spec.scale};
+  field.misfit = misfit_of(own.empty() ? selection.types.misfit : own);
+  spec.misfit = field.misfit;
+  const bool becomes_null = type.can_misfit && field.misfit == Misfit::null;
+  spec.nullable = !spec.key && (!column.not_null || becomes_null);
+  const bool defaults = chosen(selection.types.as, is_nested(spec.kind) ? "null_nested" : "nulls") ==
+                        (is_nested(spec.kind) ? "empty" : "default");
+  if (spec.nullable && defaults) {
+    spec.nullable = false;
+    field.null_as_default = true;
+  }
+  field.nullable = spec.nullable;
+  field.wide_years = chosen(selection.types.as, "years") == "0000-9999";
+  field.nested = type.nested;
+  return field;
 }
 
 Result<void> add_columns(CatalogTable& out, const std::vector<RawColumn>& columns, const std::vector<std::string>& key,
@@ -117,23 +160,20 @@ Result<void> add_columns(CatalogTable& out, const std::vector<RawColumn>& column
   for (const RawColumn& c : columns) {
     const bool wanted = selection.include.empty() || has(selection.include, c.name);
     if (!wanted || has(selection.exclude, c.name) || c.name == excluded) continue;
-    const TypeMapping type = map_type(c.base, c.typmod, c.typtype);
-    ColumnSpec spec;
+    const TypeMapping& type = c.mapping;
+    ColumnSpec spec = shape_of(type);
     const auto renamed = selection.rename.find(c.name);
     spec.name = renamed == selection.rename.end() ? c.name : renamed->second;
-    spec.kind = type.kind;
     spec.key = has(key, c.name);
-    spec.nullable = !c.not_null && !spec.key;
-    spec.precision = type.precision;
-    spec.scale = type.scale;
+    FieldPlan field = plan_field(c, spec, selection);
     spec.source_type = c.type;
     if (column_index(schema, spec.name) != npos) {
       return halt(Errc::config, "Two columns of table " + display_name(schema) + " would both be called \"" +
                                     spec.name + "\"; change the setting table.rename.");
     }
     PGCH_ASSIGN(const std::string quoted, quote_postgres(c.name));
-    out.selects.push_back("t." + quoted + (type.cast_to_text ? "::pg_catalog.text" : ""));
-    out.fields.push_back({c.name, c.type, type.decoder, layout_of(spec), spec.nullable, spec.precision, spec.scale});
+    out.selects.push_back(type.before + "t." + quoted + type.after);
+    out.fields.push_back(std::move(field));
     schema.columns.push_back(std::move(spec));
     out.source.source_columns.push_back(c.name);
   }
@@ -153,7 +193,7 @@ void add_key(CatalogTable& out, const std::vector<RawColumn>& columns, const std
     whole = whole && index != npos;
     for (const RawColumn& c : columns) {
       if (c.name != name) continue;
-      out.key.push_back({name, c.type, index, map_type(c.base, c.typmod, c.typtype), c.not_null});
+      out.key.push_back({name, c.type, index, c.mapping, c.not_null});
     }
   }
   // Half a key is none: the target's rows could not be told apart by it.
@@ -206,12 +246,14 @@ Result<CatalogTable> describe(Connection& connection, std::string_view table, co
   out.source.plain_table = out.relkind == 'r' && found.cell(0, 4) == "f";
   out.source.rows_estimate = number<double>(found.cell(0, 5));
   out.source.row_bytes_estimate = number<double>(found.cell(0, 6));
+  out.row_security = found.cell(0, 7) == "t";
   PGCH_ASSIGN(const std::string schema_name, quote_postgres(out.source.schema.schema));
   PGCH_ASSIGN(const std::string table_name, quote_postgres(out.source.schema.table));
   out.quoted = schema_name + "." + table_name;
 
-  PGCH_ASSIGN(const std::vector<RawColumn> columns, read_columns(connection, oid, wait));
+  PGCH_ASSIGN(std::vector<RawColumn> columns, read_columns(connection, oid, wait));
   PGCH_TRY(check_names(selection, columns, display_name(out.source.schema)));
+  PGCH_TRY(map_columns(connection, columns, selection, wait));
   PGCH_ASSIGN(const std::vector<std::string> key, read_key(connection, oid, selection, out.key_unique, wait));
   PGCH_TRY(add_columns(out, columns, key, selection, excluded));
   add_key(out, columns, key);

@@ -29,6 +29,7 @@ struct CatalogTable {
   std::vector<std::string> selects;  ///< the SQL expression of each: quoted name, perhaps with ::text
   std::vector<KeyColumn> key;        ///< empty: the table has none
   bool key_unique = true;            ///< a unique index proves it
+  bool row_security = false;         ///< policies hide rows from this user
 };
 
 /// What there is to say about the flag column and the rights to use it.

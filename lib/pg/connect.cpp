@@ -156,7 +156,7 @@ Result<void> Connection::prepare_session(const PostgresOptions& options, const W
     return halt(Errc::unsupported, "This PostgreSQL server is older than 14; pgch supports 14 and later.");
   }
   std::string sql =
-      "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET bytea_output = 'hex';"
+      "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC'; SET bytea_output = 'hex';"
       "SET extra_float_digits = 1; SET standard_conforming_strings = on; SET idle_in_transaction_session_timeout = 0;"
       "SET idle_session_timeout = 0; SET default_transaction_isolation = 'read committed';"
       "SET default_transaction_read_only = off;"

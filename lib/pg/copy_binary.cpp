@@ -4,22 +4,12 @@
 #include <limits>
 
 #include "base/bytes.h"
+#include "model/packed.h"
 #include "pg/numeric.h"
+#include "pg/values.h"
 
 namespace pgch::pg {
 namespace {
-
-// PostgreSQL counts from 2000-01-01, ClickHouse from 1970-01-01; ClickHouse's own range is 1900-01-01 … 2299-12-31.
-constexpr std::int64_t days_between = 10'957;
-constexpr std::int64_t us_a_day = 86'400'000'000;
-constexpr std::int64_t first_day = -25'567, last_day = 120'529;
-
-template <class T>
-T read_big(const std::byte* p) noexcept {
-  T value;
-  std::memcpy(&value, p, sizeof(T));
-  return byteswap(value);
-}
 
 template <class T>
 void append_fixed(Column& column, T value) {
@@ -32,22 +22,6 @@ bool append_varlen(Column& column, std::span<const std::byte> cell) {
   column.data.insert(column.data.end(), cell.begin(), cell.end());
   column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
   return true;
-}
-
-const char* reason_of(NumericOutcome outcome) noexcept {
-  switch (outcome) {
-    case NumericOutcome::ok:
-      return "";
-    case NumericOutcome::malformed:
-      return "is not a numeric";
-    case NumericOutcome::not_finite:
-      return "is NaN or infinite, which a Decimal can't be";
-    case NumericOutcome::too_large:
-      return "has more digits before the point than the Decimal";
-    case NumericOutcome::inexact:
-      return "has more digits after the point than the Decimal";
-  }
-  return "";
 }
 
 }  // namespace
@@ -97,8 +71,7 @@ bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> 
     case Decoder::date: {
       if (n != 4) return refuse("has not the 4 bytes of a date");
       const auto days = static_cast<std::int64_t>(read_big<std::int32_t>(p)) + days_between;
-      if (days < first_day || days > last_day)
-        return refuse("is outside 1900-01-01 … 2299-12-31, or infinite, which a Date32 can't hold");
+      if (days < first_day || days > last_day) return refuse(date_misfit, true);
       append_fixed(column, static_cast<std::int32_t>(days));
       return true;
     }
@@ -106,10 +79,8 @@ bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> 
       if (n != 8) return refuse("has not the 8 bytes of a timestamp");
       const auto since_2000 = read_big<std::int64_t>(p);
       // Compared before the shift: the infinities are the type's own limits and would overflow.
-      if (since_2000 < (first_day - days_between) * us_a_day ||
-          since_2000 >= (last_day + 1 - days_between) * us_a_day) {
-        return refuse("is outside 1900-01-01 … 2299-12-31, or infinite, which a DateTime64 can't hold");
-      }
+      if (since_2000 < first_tick(field.wide_years) || since_2000 > last_tick(field.wide_years))
+        return refuse(timestamp_misfit(field.wide_years), true);
       append_fixed(column, since_2000 + days_between * us_a_day);
       return true;
     }
@@ -117,7 +88,7 @@ bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> 
       std::byte value[32];
       const std::size_t width = width_of(field.layout);
       const NumericOutcome o = decimal_from_numeric(cell, field.precision, field.scale, width, value);
-      if (o != NumericOutcome::ok) return refuse(reason_of(o));
+      if (o != NumericOutcome::ok) return refuse(reason_of(o), o != NumericOutcome::malformed);
       column.data.insert(column.data.end(), value, value + width);
       return true;
     }
@@ -125,8 +96,42 @@ bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> 
       if (text_from_numeric(cell, column.data) != NumericOutcome::ok) return refuse("is not a numeric");
       column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
       return true;
+    default:
+      break;
   }
-  return refuse("has no decoder");
+  const Decoded decoded = decode_value(field, cell, false, column.data);
+  if (decoded.fit != Fit::ok) return refuse(decoded.why, decoded.fit == Fit::misfit);
+  if (field.layout != Layout::varlen) return true;
+  if (column.data.size() > std::numeric_limits<std::uint32_t>::max()) return refuse("is too large for one batch");
+  column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+  return true;
+}
+
+bool TupleDecoder::take_null(const FieldPlan& field, Column& column) {
+  if (field.nullable) {
+    append_null(column, field.layout);
+    return true;
+  }
+  if (!field.null_as_default) return refuse("is NULL, but the column is NOT NULL or part of the key");
+  if (field.nested) {
+    put_packed_default(field.nested->shape, column.data);
+  } else {
+    column.data.resize(column.data.size() + width_of(field.layout));
+  }
+  if (field.layout == Layout::varlen) column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+  return true;
+}
+
+// A value that does not fit, and what the field's policy makes of it. False: the row is refused.
+bool TupleDecoder::mend(const FieldPlan& field, std::span<const std::byte> cell, Column& column, std::size_t rows) {
+  if (!misfit_ || field.misfit == Misfit::fail) return false;
+  truncate_column(column, field.layout, rows);
+  if (field.misfit == Misfit::null) return (field.nullable || field.null_as_default) && take_null(field, column);
+  const Decoded decoded = decode_value(field, cell, true, column.data);
+  if (decoded.fit != Fit::ok) return refuse(decoded.why);
+  if (field.layout == Layout::varlen) column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+  if (field.nullable) column.nulls.push_back(0);
+  return true;
 }
 
 TupleOutcome TupleDecoder::reject(std::span<const std::byte>& message, std::size_t field, Column* main, Column* extra,
@@ -159,16 +164,16 @@ TupleOutcome TupleDecoder::decode(std::span<const std::byte>& message, Column* m
     const FieldPlan& field = fields_[i];
     Column& column = column_of(i, main, extra);
     if (length == -1) {
-      if (!field.nullable) {
-        why_ = "is NULL, but the column is NOT NULL or part of the key";
-        return reject(message, i, main, extra, rows);
-      }
-      append_null(column, field.layout);
+      if (!take_null(field, column)) return reject(message, i, main, extra, rows);
       continue;
     }
     if (length < 0 || end - p < length) return malformed(i);
-    if (!take_cell(field, {p, static_cast<std::size_t>(length)}, column)) return reject(message, i, main, extra, rows);
-    if (field.nullable) column.nulls.push_back(0);
+    const std::span<const std::byte> cell(p, static_cast<std::size_t>(length));
+    if (!take_cell(field, cell, column)) {
+      if (!mend(field, cell, column, rows)) return reject(message, i, main, extra, rows);
+    } else if (field.nullable) {
+      column.nulls.push_back(0);
+    }
     p += length;
   }
   message = message.last(static_cast<std::size_t>(end - p));

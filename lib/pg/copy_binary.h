@@ -26,6 +26,10 @@ struct FieldPlan {
   Layout layout = Layout::varlen;
   bool nullable = true;
   std::uint8_t precision = 0, scale = 0;
+  Misfit misfit = Misfit::fail;
+  bool null_as_default = false;  ///< not nullable, but a NULL becomes zero, an empty text, an empty array
+  bool wide_years = false;       ///< times reach from year 0000 to 9999, not just from 1900 to 2299
+  std::shared_ptr<const NestedPlan> nested{};
 };
 
 enum class TupleOutcome : std::uint8_t {
@@ -53,10 +57,13 @@ class TupleDecoder {
 
  private:
   bool take_cell(const FieldPlan& field, std::span<const std::byte> cell, Column& column);
+  bool take_null(const FieldPlan& field, Column& column);
+  bool mend(const FieldPlan& field, std::span<const std::byte> cell, Column& column, std::size_t rows);
   TupleOutcome reject(std::span<const std::byte>& message, std::size_t field, Column* main, Column* extra,
                       std::size_t rows);
-  bool refuse(const char* why) noexcept {
+  bool refuse(const char* why, bool misfit = false) noexcept {
     why_ = why;
+    misfit_ = misfit;
     return false;
   }
   Column& column_of(std::size_t field, Column* main, Column* extra) const noexcept {
@@ -67,6 +74,7 @@ class TupleDecoder {
   std::size_t main_ = 0;
   std::size_t failed_ = 0;
   const char* why_ = "";
+  bool misfit_ = false;  // a good value, but not for this column: the field's policy decides
 };
 
 /// The bytes of one field of a tuple, for rows that were rejected; nullopt if it is NULL or not there.

@@ -1,5 +1,6 @@
 #include "pg/numeric.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -118,6 +119,40 @@ NumericOutcome decimal_from_numeric(std::span<const std::byte> wire, unsigned pr
   Limbs value;
   if (const NumericOutcome o = scaled(head, precision, scale, value); o != NumericOutcome::ok) return o;
   if (head.sign == negative) value.negate();
+  std::memcpy(out, value.v.data(), width);
+  return NumericOutcome::ok;
+}
+
+NumericOutcome nearest_decimal(std::span<const std::byte> wire, unsigned precision, unsigned scale, std::size_t width,
+                               std::byte* out) noexcept {
+  Head head;
+  if (precision == 0 || precision >= powers || scale > precision || !read_head(wire, head))
+    return NumericOutcome::malformed;
+  if (head.sign == nan) return NumericOutcome::not_finite;
+  Limbs value;
+  bool largest = head.sign == plus_infinity || head.sign == minus_infinity, rounded_up = false;
+  for (int position = std::max(4 * head.weight + 3, -static_cast<int>(scale) - 1); !largest; --position) {
+    // The decimal digit that stands for 10^position.
+    const auto group = static_cast<std::size_t>(head.weight - (position >= 0 ? position / 4 : (position - 3) / 4));
+    const bool in_wire = position <= 4 * head.weight + 3 && group < head.digits;
+    const unsigned digit =
+        in_wire ? static_cast<unsigned>(head.digit(group) /
+                                        small_powers[static_cast<std::size_t>((position % 4 + 4) % 4)] % 10)
+                : 0;
+    if (position < -static_cast<int>(scale)) {
+      rounded_up = digit >= 5;
+      break;
+    }
+    largest = !value.multiply_add(10, digit) || !(value < powers_of_ten[precision]);
+  }
+  if (rounded_up) value.multiply_add(1, 1);
+  if (largest || !(value < powers_of_ten[precision])) {
+    value = powers_of_ten[precision];
+    value.negate();
+    value.multiply_add(1, 1);
+    value.negate();  // 10^precision - 1
+  }
+  if (head.sign == negative || head.sign == minus_infinity) value.negate();
   std::memcpy(out, value.v.data(), width);
   return NumericOutcome::ok;
 }

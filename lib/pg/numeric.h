@@ -23,6 +23,11 @@ enum class NumericOutcome : std::uint8_t {
 NumericOutcome decimal_from_numeric(std::span<const std::byte> wire, unsigned precision, unsigned scale,
                                     std::size_t width, std::byte* out) noexcept;
 
+/// The nearest Decimal: rounded half away from zero, as PostgreSQL rounds; ± the largest for what is too large or
+/// infinite; not_finite for NaN.
+NumericOutcome nearest_decimal(std::span<const std::byte> wire, unsigned precision, unsigned scale, std::size_t width,
+                               std::byte* out) noexcept;
+
 /// Appends the text that PostgreSQL prints for it ("-0.50", "NaN", "Infinity").
 NumericOutcome text_from_numeric(std::span<const std::byte> wire, std::vector<std::byte>& out);
 

@@ -58,11 +58,16 @@ TEST_CASE("values of every type come out as PostgreSQL prints them") {
   const auto& columns = batch.schema->columns;
   REQUIRE(columns.size() == 37);
   for (std::size_t c = 0; c < columns.size(); ++c) {
-    const bool padded = columns[c].name == "c";
-    const auto rows = db.run(
-        "SET TimeZone = 'UTC'; SET lc_monetary = 'C'; SELECT " +
-        std::string(padded ? "CASE WHEN c IS NOT NULL THEN format('%s', c) END" : "\"" + columns[c].name + "\"::text") +
-        " FROM every ORDER BY id");
+    if (is_nested(columns[c].kind)) continue;  // test/types compares those
+    // By the output function, which a cast to text is not for all types.
+    const std::map<std::string, std::string> rules{{"c", "textin(bpcharout(c))"},
+                                                   {"ip", "textin(inet_out(ip))"},
+                                                   {"tm", "to_char(tm::interval, 'HH24:MI:SS.US')"},
+                                                   {"mon", "mon::numeric::text"}};
+    const auto rule = rules.find(columns[c].name);
+    const auto rows =
+        db.run("SET TimeZone = 'UTC'; SET lc_monetary = 'C'; SELECT " +
+               (rule == rules.end() ? "\"" + columns[c].name + "\"::text" : rule->second) + " FROM every ORDER BY id");
     for (std::size_t r = 0; r < 6; ++r) {
       INFO(columns[c].name << " row " << r);
       REQUIRE(batch.columns[c].is_null(r) == !rows[r][0].has_value());
@@ -85,7 +90,8 @@ TEST_CASE("values of every type come out as PostgreSQL prints them") {
   CHECK(columns[column_index(*batch.schema, "dom")].kind == Kind::decimal);
   CHECK(columns[column_index(*batch.schema, "dom")].precision == 12);
   CHECK(columns[column_index(*batch.schema, "m")].kind == Kind::enumeration);
-  CHECK(columns[column_index(*batch.schema, "neg")].kind == Kind::text);
+  CHECK(columns[column_index(*batch.schema, "neg")].precision == 7);
+  CHECK(columns[column_index(*batch.schema, "arr")].kind == Kind::array);
   CHECK(fetch(*x, batch, db.context) == Fetch::end);
 }
 

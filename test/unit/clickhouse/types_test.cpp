@@ -37,8 +37,8 @@ TEST_CASE("type names are taken apart") {
   CHECK(parse_type("DateTime")->time_zone.empty());
   CHECK(parse_type("Decimal(38, 10)")->precision == 38);
   CHECK(parse_type("Enum8('a' = 1, 'b)' = 2)")->enumerated);
-  for (const char* no : {"Array(String)", "FixedString(3)", "Int128", "Map(String, String)", "Nullable(", "",
-                         "Decimal(x)", "DateTime64()"}) {
+  for (const char* no : {"Array(FixedString(3))", "FixedString(3)", "Int128", "Map(String)", "Nullable(", "",
+                         "Decimal(x)", "DateTime64()", "Array(", "Tuple(a Nothing)", "Variant(String, UInt8)"}) {
     INFO(no);
     CHECK_FALSE(parse_type(no));
   }

@@ -78,8 +78,11 @@ TEST_CASE("numeric is a Decimal where one fits, and text where none does") {
   CHECK(pg::map_type(1700, typmod(10, 2), 'b').scale == 2);
   CHECK(pg::map_type(1700, typmod(76, 76), 'b').kind == Kind::decimal);
   CHECK(pg::map_type(1700, typmod(77, 0), 'b').kind == Kind::text);
-  CHECK(pg::map_type(1700, typmod(5, -2), 'b').kind == Kind::text);
-  CHECK(pg::map_type(1700, typmod(3, 5), 'b').kind == Kind::text);
+  CHECK(pg::map_type(1700, typmod(5, -2), 'b').precision == 7);  // 1234500 has seven digits
+  CHECK(pg::map_type(1700, typmod(5, -2), 'b').scale == 0);
+  CHECK(pg::map_type(1700, typmod(3, 5), 'b').precision == 5);
+  CHECK(pg::map_type(1700, typmod(3, 5), 'b').scale == 5);
+  CHECK(pg::map_type(1700, typmod(70, -7), 'b').kind == Kind::text);
   CHECK(pg::map_type(1700, -1, 'b').decoder == pg::Decoder::numeric_text);
   CHECK(pg::map_type(99999, -1, 'c').cast_to_text);
   CHECK(pg::map_type(99999, -1, 'e').kind == Kind::enumeration);

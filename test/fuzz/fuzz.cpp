@@ -1,0 +1,204 @@
+// libFuzzer's entry for all decoders of strangers' bytes. Which one is named by PGCH_TEST_FUZZ: a type of `types`
+// below, or "copy", "json", "native", "type_name". test/fuzz/run.sh runs them all.
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+#include "clickhouse/native_block.h"
+#include "clickhouse/types.h"
+#include "model/packed.h"
+#include "pg/types.h"
+#include "test/support/type_plans.h"
+
+using namespace pgch;
+using namespace pgch::testing;
+
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+struct Type {
+  std::uint32_t oid;
+  std::int32_t dimensions = 0;
+  std::map<std::string, std::string> as{};
+  std::int32_t typmod = -1;
+};
+
+const std::map<std::string, Type>& types() {
+  static const std::map<std::string, Type> all{
+      {"bool", {pg::oid::boolean}},
+      {"int2", {pg::oid::int2}},
+      {"int4", {pg::oid::int4}},
+      {"int8", {pg::oid::int8}},
+      {"numeric", {pg::oid::numeric}},
+      {"decimal", {pg::oid::numeric, 0, {}, (38 << 16 | 10) + 4}},
+      {"int256", {pg::oid::numeric, 0, {{"numeric", "int256"}}}},
+      {"money", {pg::oid::money}},
+      {"uuid", {pg::oid::uuid}},
+      {"date", {pg::oid::date}},
+      {"timestamp", {pg::oid::timestamp}},
+      {"time", {pg::oid::time}},
+      {"timetz", {pg::oid::timetz}},
+      {"interval", {pg::oid::interval}},
+      {"interval_tuple", {pg::oid::interval, 0, {{"interval", "tuple"}}}},
+      {"inet", {pg::oid::inet}},
+      {"ipv6", {pg::oid::inet, 0, {{"inet", "ipv6"}}}},
+      {"macaddr", {pg::oid::macaddr}},
+      {"macaddr_uint64", {pg::oid::macaddr, 0, {{"macaddr", "uint64"}}}},
+      {"varbit", {pg::oid::varbit}},
+      {"varbit_uint64", {pg::oid::varbit, 0, {{"bit", "uint64"}}}},
+      {"jsonb", {pg::oid::jsonb}},
+      {"point", {pg::oid::point}},
+      {"int4_array", {int4_array}},
+      {"int4_array_2", {int4_array, 2}},
+      {"text_array", {text_array}},
+      {"date_array", {date_array}},
+      {"composite", {composite}},
+      {"composite_array", {composite_array}},
+      {"range", {int4range}},
+      {"multirange", {int4multirange}},
+      {"hstore", {hstore}},
+      {"vector", {vector}},
+      {"halfvec", {halfvec}},
+  };
+  return all;
+}
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+// Whatever was taken is a whole value, which a block and a message can be made of.
+void check_row(const RowBatch& batch) {
+  const ColumnSpec& spec = batch.schema->columns[0];
+  const Column& column = batch.columns[0];
+  if (column.is_null(0)) return;
+  if (is_nested(spec.kind)) {
+    require(is_packed(spec, column.at(0, 0)), "a nested value is packed");
+    ch::ColumnPlan plan;
+    plan.source = plan.wire = spec;
+    std::string out;
+    (void)ch::put_nested(out, plan, column, 1).operator bool();
+  }
+  std::string message;
+  if (codec::JsonRowEncoder(batch.schema, false).append_row(batch, 0, message) != npos) return;  // not UTF-8
+  codec::JsonRowOptions options;
+  options.bytes_max = 1U << 30;
+  codec::JsonRowDecoder decoder(batch.schema, options);
+  RowBatch back;
+  back.reset(batch.schema);
+  require(decoder.append_row(message, back), "its message can be read");
+  std::string again;
+  require(codec::JsonRowEncoder(batch.schema, false).append_row(back, 0, again) == npos && again == message,
+          "its message comes back the same");
+}
+
+void fuzz_type(const Type& type, Bytes input) {
+  // One type a process: its plans are made once.
+  static const std::vector<TypePlan> plans = [&] {
+    std::vector<TypePlan> out;
+    for (const char* policy : {"fail", "null", "clamp"}) {
+      TypeOptions options = rich_types(policy);
+      for (const auto& [family, word] : type.as) options.as[family] = word;
+      out.push_back(plan_of(type.oid, options, type.dimensions, type.typmod));
+    }
+    return out;
+  }();
+  RowBatch batch;
+  for (const TypePlan& plan : plans) {
+    if (decode_cell(plan, input, batch) == pg::TupleOutcome::row) check_row(batch);
+  }
+}
+
+void fuzz_copy(Bytes input) {
+  std::vector<pg::FieldPlan> fields;
+  auto schema = std::make_shared<TableSchema>();
+  for (const std::uint32_t oid : {pg::oid::int4, pg::oid::text, int4_array}) {
+    const TypePlan plan = plan_of(oid);
+    fields.push_back(plan.field);
+    schema->columns.push_back(plan.schema->columns[0]);
+  }
+  RowBatch batch;
+  batch.reset(schema);
+  pg::TupleDecoder decoder(fields, fields.size());
+  (void)pg::TupleDecoder::take_header(input);
+  while (!input.empty()) {
+    const auto outcome = decoder.decode(input, batch.columns.data(), nullptr, batch.rows);
+    if (outcome == pg::TupleOutcome::row) ++batch.rows;
+    if (outcome != pg::TupleOutcome::row) break;
+  }
+  require(batch.columns[1].ends.size() == batch.rows, "every column has every row");
+}
+
+ColumnSpec spec_of(const char* type) { return ch::spec_of("c", *ch::parse_type(type)); }
+
+void fuzz_json(Bytes input) {
+  static const char* const columns[] = {"Nullable(Int64)",
+                                        "String",
+                                        "Nullable(Decimal(20, 4))",
+                                        "Array(Nullable(Int32))",
+                                        "Tuple(a Nullable(String), b Array(DateTime64(6, 'UTC')))",
+                                        "Map(String, Nullable(Float64))",
+                                        "Time64(6)",
+                                        "IPv6"};
+  auto schema = std::make_shared<TableSchema>();
+  if (input.empty()) return;
+  // The first byte says which type is read into.
+  schema->columns = {spec_of(columns[std::to_integer<std::size_t>(input[0]) % std::size(columns)])};
+  codec::JsonRowDecoder decoder(schema, {});
+  RowBatch batch;
+  batch.reset(schema);
+  if (decoder.append_row(as_text(input.subspan(1)), batch)) check_row(batch);
+}
+
+void fuzz_native(Bytes input) {
+  auto schema = std::make_shared<TableSchema>();
+  schema->columns = {spec_of("Nullable(Int32)"), spec_of("String")};
+  schema->columns[1].name = "s";
+  ch::BlockReader reader(schema, {"Nullable(Int32)", "String"});
+  const auto sink = [](const RowBatch& batch) -> Result<void> {
+    require(batch.columns[1].ends.size() == batch.rows, "every column has every row");
+    return {};
+  };
+  // In two pieces, cut where the first byte says.
+  const std::size_t cut = input.empty() ? 0 : std::min(input.size(), std::to_integer<std::size_t>(input[0]));
+  if (reader.feed(input.first(cut), sink) && reader.feed(input.subspan(cut), sink))
+    (void)reader.finish().operator bool();
+}
+
+void fuzz_type_name(Bytes input) {
+  if (const auto type = ch::parse_type(as_text(input)))
+    (void)ch::wire_type(ch::spec_of("c", *type), ch::Version{26, 7}).size();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const std::string name = [] {
+    const char* value = std::getenv("PGCH_TEST_FUZZ");
+    return std::string(value == nullptr ? "" : value);
+  }();
+  const Bytes input(reinterpret_cast<const std::byte*>(data), size);
+  if (const auto type = types().find(name); type != types().end()) {
+    fuzz_type(type->second, input);
+  } else if (name == "copy") {
+    fuzz_copy(input);
+  } else if (name == "json") {
+    fuzz_json(input);
+  } else if (name == "native") {
+    fuzz_native(input);
+  } else if (name == "type_name") {
+    fuzz_type_name(input);
+  } else if (name == "list") {
+    for (const auto& [one, type] : types()) std::printf("%s\n", one.c_str());
+    std::printf("copy\njson\nnative\ntype_name\n");
+    std::exit(0);
+  } else {
+    std::fprintf(stderr, "PGCH_TEST_FUZZ names no target\n");
+    std::exit(2);
+  }
+  return 0;
+}
