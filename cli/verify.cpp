@@ -141,6 +141,7 @@ VerifyOptions verify_options(Session& session, const TableConfig& table, const V
   options.table = table.name;
   options.columns = table.columns;
   options.flag_column = table.method == "flag" ? table.flag_column : std::string();
+  options.where = table.where;
   options.target = target_of(session.config, table);
   options.target_name = target_name(table);
   options.checksum = !flags.counts;

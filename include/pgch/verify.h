@@ -23,6 +23,7 @@ struct VerifyOptions {
   std::string table;        ///< at PostgreSQL
   ColumnSelection columns;  ///< as the pipeline has it
   std::string flag_column;  ///< empty: there is none; rows whose flag isn't set are not expected at the target
+  std::string where;        ///< SQL condition on the source's rows: only those are expected; empty: all
   TargetOptions target;
   std::string target_name;    ///< for messages; empty: target.table
   bool checksum = true;       ///< false: counts only

@@ -76,7 +76,7 @@ Result<std::uint64_t> Comparison::count_current() {
 
 Result<void> Comparison::count() {
   for (std::uint32_t look = 0;; ++look) {
-    PGCH_ASSIGN(const auto rows, sides_.source().query("SELECT count(*) FROM " + sides_.quoted_source()));
+    PGCH_ASSIGN(const auto rows, sides_.source().query("SELECT count(*) FROM " + sides_.source_rows()));
     PGCH_ASSIGN(report_.source_rows, to_number(rows.at(0).at(0).value_or("")));
     PGCH_ASSIGN(report_.target_rows, count_current());
     if (report_.source_rows == report_.target_rows || look >= std::min(options_.looks, 2U)) return {};
@@ -248,14 +248,15 @@ Result<bool> Comparison::newest_of(const std::vector<std::pair<std::uint64_t, st
     located.push_back({key, range});
     list += (list.size() > 1 ? "," : "") + std::to_string(static_cast<std::int64_t>(key));
   }
-  const std::string where = sides_.source_where(runs_of(located));
-  PGCH_ASSIGN(const auto rows,
-              sides_.source().query(
-                  fmt::format("SELECT k, x FROM (SELECT {} AS k, x FROM (SELECT {} AS h, t.xmin::text AS x FROM {} t{} "
-                              "OFFSET 0) y) z WHERE k = ANY ($1::bigint[])",
-                              RowSum::mixed_sql("h"), sides_.key_sum().sql(), sides_.quoted_source(),
-                              where.empty() ? "" : " WHERE " + where),
-                  {list + "}"}));
+  PGCH_ASSIGN(
+      const auto rows,
+      sides_.source().query(
+          fmt::format(
+              "SELECT k, x FROM (SELECT {} AS k, x FROM (SELECT {} AS h, t.xmin::text AS x FROM {} OFFSET 0) y) "
+              "z WHERE k = ANY ($1::bigint[])",
+              RowSum::mixed_sql("h"), sides_.key_sum().sql(),
+              sides_.source_rows(sides_.ranges_where(runs_of(located)))),
+          {list + "}"}));
   for (const auto& row : rows) {
     if (!row[0] || !row[1]) continue;
     PGCH_ASSIGN(const std::uint64_t transaction, to_number(*row[1]));

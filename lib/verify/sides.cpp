@@ -50,7 +50,12 @@ Result<std::unique_ptr<Sides>> Sides::open(const VerifySides& sides, const Verif
   PGCH_ASSIGN(out->quoted_, quote_postgres_table(options.table));
   if (!options.flag_column.empty()) {
     PGCH_ASSIGN(const std::string flag, quote_postgres(options.flag_column));
-    out->flag_ = "t." + flag;
+    // Without the column there is nothing that waits: a table that came by snapshot, say.
+    PGCH_ASSIGN(const auto there,
+                out->source_->query("SELECT true FROM pg_catalog.pg_attribute WHERE attrelid = "
+                                    "pg_catalog.to_regclass($1) AND attname = $2 AND NOT attisdropped",
+                                    {out->quoted_, options.flag_column}));
+    if (!there.empty()) out->flag_ = "t." + flag;
   }
   PGCH_TRY(out->describe());
   PGCH_ASSIGN(out->target_, sides.target());
@@ -110,7 +115,7 @@ std::string Sides::target_condition(const char* name) const {
   return fmt::format("database = currentDatabase() AND {} = {}", name, unhex(options_.target.table));
 }
 
-std::string Sides::source_where(const Runs& runs) const {
+std::string Sides::ranges_where(const Runs& runs) const {
   std::string out;
   for (const auto& [first, last] : runs) {
     const std::string one = ranges_.source_where(first, last);
@@ -118,6 +123,18 @@ std::string Sides::source_where(const Runs& runs) const {
     out += (out.empty() ? "" : " OR ") + ("(" + one + ")");
   }
   return out;
+}
+
+std::string Sides::source_where(const Runs& runs) const {
+  const std::string ranges = ranges_where(runs);
+  if (options_.where.empty()) return ranges;
+  return "(" + options_.where + ")" + (ranges.empty() ? "" : " AND (" + ranges + ")");
+}
+
+std::string Sides::source_rows(const std::string& more) const {
+  std::string where = options_.where.empty() ? std::string() : "(" + options_.where + ")";
+  if (!more.empty()) where += (where.empty() ? "" : " AND ") + ("(" + more + ")");
+  return quoted_ + " t" + (where.empty() ? "" : " WHERE " + where);
 }
 
 std::string Sides::target_where(const Runs& runs) const {

@@ -42,7 +42,9 @@ class Sides {
   const TableSchema& schema() const noexcept { return table_.schema; }
   const std::vector<std::size_t>& key() const noexcept { return key_; }
   const Ranges& ranges() const noexcept { return ranges_; }
-  const std::string& quoted_source() const noexcept { return quoted_; }
+  // The source's rows that are expected, to stand behind FROM: the table with the alias t, and a condition.
+  std::string source_rows() const { return source_rows({}); }
+  std::string source_rows(const std::string& more) const;
   std::string quoted_target() const { return quote_clickhouse(options_.target.table); }
   // "database = … AND table = …", for ClickHouse's system tables.
   std::string target_condition(const char* name = "table") const;
@@ -50,6 +52,7 @@ class Sides {
   const std::string& flag() const noexcept { return flag_; }
   const RowSum& row_sum() const noexcept { return rows_; }
   const RowSum& key_sum() const noexcept { return keys_; }
+  std::string ranges_where(const Runs& runs) const;  // at the source, without what is expected at all
   std::string source_where(const Runs& runs) const;
   std::string target_where(const Runs& runs) const;
 

@@ -27,15 +27,18 @@ void Comparison::tell() const {
 
 Result<void> Comparison::source_sums_by_database() {
   const std::string sent = sides_.flag().empty() ? "true" : sides_.flag() + " IS TRUE";
+  // The hashes are worth workers, which the planner doesn't know.
   PGCH_TRY(
-      sides_.source().query(fmt::format("SET jit = off; SET max_parallel_workers_per_gather = {}", options_.workers)));
+      sides_.source().query(fmt::format("SET jit = off; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET "
+                                        "max_parallel_workers_per_gather = {}",
+                                        options_.workers)));
   // OFFSET 0: the hash is computed once for each row, though it is used twice.
-  PGCH_ASSIGN(const auto rows,
-              sides_.source().query(fmt::format(
-                  "SELECT r, count(*), count(*) FILTER (WHERE s), coalesce(sum({}) FILTER (WHERE s), 0) FROM (SELECT "
-                  "{} AS r, {} AS s, {} AS h FROM {} t OFFSET 0) x GROUP BY r",
-                  RowSum::mixed_sql("h"), sides_.ranges().source_range(), sent, sides_.row_sum().sql(),
-                  sides_.quoted_source())));
+  PGCH_ASSIGN(
+      const auto rows,
+      sides_.source().query(fmt::format(
+          "SELECT r, count(*), count(*) FILTER (WHERE s), coalesce(sum({}) FILTER (WHERE s), 0) FROM (SELECT "
+          "{} AS r, {} AS s, {} AS h FROM {} OFFSET 0) x GROUP BY r",
+          RowSum::mixed_sql("h"), sides_.ranges().source_range(), sent, sides_.row_sum().sql(), sides_.source_rows())));
   std::vector<Sum> sums(sides_.ranges().count());
   std::uint64_t all = 0;
   for (const auto& row : rows) {

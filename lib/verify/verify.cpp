@@ -17,13 +17,13 @@ Result<std::uint64_t> fence(PostgresSession& source) {
 }
 
 Result<std::uint64_t> count_unsent(Sides& sides, std::uint64_t fence) {
-  const std::string sql = "SELECT count(*) FROM " + sides.quoted_source() + " t WHERE " + sides.flag() + " IS NOT TRUE";
+  const std::string unsent = sides.flag() + " IS NOT TRUE";
   const std::string old = fmt::format(
       " AND pg_catalog.age(t.xmin) > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) - {}", fence);
-  auto rows = sides.source().query(sql + old);
+  auto rows = sides.source().query("SELECT count(*) FROM " + sides.source_rows(unsent + old));
   // A view has no xmin.
   if (!rows && rows.error().code != Errc::stopped && rows.error().code != Errc::connection)
-    rows = sides.source().query(sql);
+    rows = sides.source().query("SELECT count(*) FROM " + sides.source_rows(unsent));
   if (!rows) return std::move(rows).error();
   return to_number(rows->at(0).at(0).value_or(""));
 }
@@ -71,7 +71,7 @@ Result<std::unique_ptr<Session>> run(const VerifySides& sides, const VerifyOptio
     PGCH_ASSIGN(report.unsent, count_unsent(both, begun));
   }
   if (!report.target_exists) {
-    PGCH_ASSIGN(const auto rows, both.source().query("SELECT count(*) FROM " + both.quoted_source()));
+    PGCH_ASSIGN(const auto rows, both.source().query("SELECT count(*) FROM " + both.source_rows()));
     PGCH_ASSIGN(report.source_rows, to_number(rows.at(0).at(0).value_or("")));
     return session;
   }

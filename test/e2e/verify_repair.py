@@ -205,6 +205,38 @@ def a_table_without_key_is_counted(w):
     w.expect(2, "has no key", "repair", "--table", "keyless", *target.where)
 
 
+@case
+def only_the_rows_of_a_condition_and_no_flag(w):
+    target = Target(w, "part", *w.fresh("part"))
+    w.sql("CREATE TABLE part (id int8 PRIMARY KEY, note text NOT NULL); INSERT INTO part SELECT i, 'n' || i FROM generate_series(1, 50) i")
+    target.query("CREATE TABLE part (id Int64, note String) ENGINE = MergeTree ORDER BY id")
+    target.query("INSERT INTO part SELECT number + 1, concat('n', toString(number + 1)) FROM numbers(20)")
+    only = ["--set", "table.where=id <= 21 OR note = 'none'"]
+    target.expect({("lost", ("21",), ())}, *only)
+    target.expect({("lost", ("21",), ())}, "--stream", *only)
+    w.expect(0, "1 row copied again", "repair", "--table", "part", *target.where, *only)
+    if target.verify(*only, status=0)["source_rows"] != 21:
+        raise Failed("the condition is not held")
+
+
+@case
+def a_repair_that_is_killed_and_repeated(w):
+    server, url = w.serve(os.path.join(w.dir, "killed"))
+    w.sql("CREATE TABLE killed (id int8 PRIMARY KEY, note text NOT NULL); INSERT INTO killed SELECT i, 'n' || i FROM generate_series(1, 20000) i")
+    target = Target(w, "killed", "--to", url, "--state", os.path.join(w.dir, "killed.state"))
+    target.query("CREATE TABLE killed (id Int64, note String) ENGINE = MergeTree ORDER BY id")
+    target.query("INSERT INTO killed SELECT number + 1, concat(if(number % 7 = 0, 'altered', 'n'), toString(number + 1)) FROM numbers(20500) WHERE number % 11 != 0")
+    target.query("INSERT INTO killed SELECT * FROM killed WHERE id % 13 = 0")
+    for after in (0.6, 0.9, 1.2, 1.5):
+        process = Command(w, "repair", "--table", "killed", *target.where)
+        time.sleep(after)
+        process.kill()
+        process.wait()
+    w.expect(0, "are equal", "repair", "--table", "killed", *target.where)
+    target.verify("--stream", status=0)
+    server.end()
+
+
 KEYS = {"bigs": ("id int8", "i * 3"), "texts": ("id text", "chr(33 + i % 90) || chr(192 + i % 50) || i"), "uuids": ("id uuid", "md5(i::text)::uuid"),
         "times": ("id timestamptz", "timestamptz '1960-01-01+00' + i * interval '1 hour 3 microseconds'"), "days": ("id date", "date '1990-01-01' + i"),
         "pairs": ("tenant int4, id int8", "1, i"), "odd": ("id interval", "i * interval '1 second'")}
