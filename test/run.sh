@@ -63,4 +63,5 @@ set -a
 set +a
 
 say "Testing"
-ctest --preset dev --no-tests=error ${arguments[@]+"${arguments[@]}"} 8>&- 2>&1 | tee build/dev/ctest.log
+# Three at a time: the tests of whole systems mostly wait.
+ctest --preset dev -j 3 --no-tests=error ${arguments[@]+"${arguments[@]}"} 8>&- 2>&1 | tee build/dev/ctest.log

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # clang_tidy.sh [--full] [FILE…]: clang-tidy over lib, cli and examples (or just these files), by the commands of build/clang.
-#   --full   with the static analyzer, which takes three times as long
+#   --full   with the static analyzer, which takes three times as long; a test runs the rest
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

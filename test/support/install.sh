@@ -14,7 +14,7 @@ set -euo pipefail
 build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
   liblz4-dev libzstd-dev zlib1g-dev libxxhash-dev libtomlplusplus-dev libcli11-dev
   catch2 python3)
-test=(curl clang-14 clang-format libclang-rt-14-dev postgresql-15-postgis-3 jq)
+test=(curl clang-14 clang-format clang-tidy-14 libclang-rt-14-dev postgresql-15-postgis-3 jq)
 
 missing=()
 need() {
