@@ -98,12 +98,7 @@ std::string check_mapping(const TableConfig& table, const SourceTable& source, c
                         column.name == source.source_columns[i] ? "" : column.name, type, column.key ? "  (key)" : ""));
     }
   }
-  if (source.schema.key_order.empty())
-    found.problem(
-        fmt::format("table {} has no key, and the flag method must know which rows it sent: add a primary key, "
-                    "or name unique columns with the setting table.key",
-                    table.name),
-        Errc::schema);
+  if (source.schema.key_order.empty()) found.problem(key_missing(table), Errc::schema);
   return columns;
 }
 
@@ -123,7 +118,11 @@ void check_topic(Session& session, const TableConfig& table, Findings& found) {
 
 Result<std::string> check_table(Session& session, PostgresSession& source, bool target_answers,
                                 const TableConfig& table, Findings& found) {
-  if (!session.json) print(fmt::format("\nTable {} → {}\n", table.name, target_name(table)));
+  if (!session.json) {
+    print(fmt::format("\nTable {} → {}{}\n", table.name,
+                      session.config.use_kafka ? "topic " + kafka_of(session.config, table).topic + " → " : "",
+                      target_name(table)));
+  }
   auto facts = flag_facts(source, table);
   if (!facts) {
     found.problem(facts.error());

@@ -63,6 +63,8 @@ Result<void> setup_table(Session& session, PostgresSession& source, const TableC
   }
   auto described = describe_table(source, table, facts->column_exists);
   if (!described) return std::move(described).error();
+  // Before anything is changed: with the flag column alone nothing could be moved.
+  if (described->schema.key_order.empty()) return halt(Errc::schema, key_missing(table) + ".");
   auto statements = flag_setup_sql(table, *described);
   if (!statements) return std::move(statements).error();
   for (const std::string& sql : *statements) {

@@ -57,6 +57,14 @@ Result<std::uint64_t> count_unsent(PostgresSession& source, const TableConfig& t
   return std::strtoull(rows->at(0).at(0).value_or("0").c_str(), nullptr, 10);
 }
 
+std::string key_missing(const TableConfig& table) {
+  return fmt::format(
+      "table {} has no key, and the flag method must know which rows it sent: add a primary key, or name unique "
+      "columns "
+      "with the setting table.key",
+      table.name);
+}
+
 Result<SourceTable> describe_table(PostgresSession& source, const TableConfig& table, bool flag_exists) {
   ColumnSelection columns = table.columns;
   if (flag_exists) columns.exclude.push_back(table.flag_column);

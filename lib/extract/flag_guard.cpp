@@ -1,7 +1,5 @@
 #include "extract/flag_guard.h"
 
-#include <charconv>
-
 #include "base/hash.h"
 #include "base/try.h"
 #include "pg/array.h"
@@ -73,15 +71,10 @@ Result<FlagGuard::Mark> FlagGuard::mark(const std::vector<std::string>& transact
   for (const std::string& x : transactions) array.add(x);
   const pg::Parameter p{array.finish(), pg::oid::text_array, true};
   PGCH_ASSIGN(const pg::Answer got, connection_->exec(sql, {&p, 1}, "reading the log's position", patience(context)));
-  const auto number = [&](std::size_t column) {
-    const std::string_view text = got.cell(0, column);
-    std::uint64_t value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-  };
   if (got.rows() != 1) return halt(Errc::internal, "PostgreSQL did not say how far its log is.");
   constexpr unsigned lsn_bits = 52;
-  return Mark{(((number(1) - 1) & 0xFFF) << lsn_bits) | (number(0) & ((std::uint64_t{1} << lsn_bits) - 1)),
+  return Mark{(((pg::number(got.cell(0, 1)) - 1) & 0xFFF) << lsn_bits) |
+                  (pg::number(got.cell(0, 0)) & ((std::uint64_t{1} << lsn_bits) - 1)),
               got.cell(0, 2) == "t"};
 }
 

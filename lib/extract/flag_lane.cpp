@@ -75,9 +75,11 @@ Result<bool> FlagLane::advance(const FlagTable& table) {
     PGCH_ASSIGN(std::optional<pg::Answer> answer, connection->try_answer());
     if (!answer) return false;
     if (state == State::updating) {
-      if (answer->affected() != to_mark) {
+      const std::uint64_t marked =
+          table.marks_counted && answer->rows() == 1 ? pg::number(answer->cell(0, 0)) : answer->affected();
+      if (marked != to_mark) {
         return halt(Errc::data, "Marking " + std::to_string(to_mark) + " rows of " + display_name(*table.schema) +
-                                    " changed " + std::to_string(answer->affected()) +
+                                    " marked " + std::to_string(marked) +
                                     ": a trigger, a rule, a row-level policy or a key that is not unique comes "
                                     "between. Nothing was marked; "
                                     "let the UPDATE of " +

@@ -170,14 +170,22 @@ std::string FlagTable::select_again() const {
 }
 
 std::string FlagTable::mark_by_ctid() const {
-  return "UPDATE " + catalog.quoted + " SET " + flag + " = TRUE WHERE ctid = ANY ($1)";
+  return counted("UPDATE " + catalog.quoted + " AS t SET " + flag + " = TRUE WHERE ctid = ANY ($1)");
 }
 
 std::string FlagTable::mark_by_key() const {
   const std::string join = join_keys();
   const std::size_t cut = join.find('\n');
-  return "UPDATE " + catalog.quoted + " AS t SET " + flag + " = TRUE FROM " + join.substr(0, cut) + " WHERE " +
-         join.substr(cut + 1) + " AND t." + flag + " IS NOT TRUE";
+  return counted("UPDATE " + catalog.quoted + " AS t SET " + flag + " = TRUE FROM " + join.substr(0, cut) + " WHERE " +
+                 join.substr(cut + 1) + " AND t." + flag + " IS NOT TRUE");
+}
+
+// A trigger that puts the flag back would have every row sent again and again. Asking costs, so only where there is
+// one.
+std::string FlagTable::counted(std::string update) const {
+  if (!marks_counted) return update;
+  return "WITH marked AS (" + std::move(update) + " RETURNING t." + flag + " AS flag) " +
+         "SELECT pg_catalog.count(*) FILTER (WHERE flag) FROM marked";
 }
 
 std::vector<KeyCells> FlagTable::key_cells() const {
@@ -250,6 +258,7 @@ Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOpti
   t.fields = t.catalog.fields;
   PGCH_ASSIGN(const pg::FlagColumn flag, pg::describe_flag(connection, t.catalog, options.flag_column, wait));
   PGCH_TRY(check_flag(t, flag, options));
+  t.marks_counted = flag.has_before_triggers;
   PGCH_TRY(check_key(t.catalog, context));
   PGCH_TRY(place_keys(t));
   if (!flag.has_partial_index) {

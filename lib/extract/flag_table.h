@@ -31,6 +31,7 @@ struct FlagTable {
   std::vector<KeyPlace> keys;
   std::size_t xmin_field = 0, ctid_field = 0;
   std::uint32_t share = 1, shares = 1;
+  bool marks_counted = false;  ///< the UPDATEs answer with the number of rows that are marked now
 
   std::size_t main_fields() const noexcept { return schema->columns.size(); }
   std::size_t extra_fields() const noexcept { return fields.size() - main_fields(); }
@@ -55,6 +56,7 @@ struct FlagTable {
  private:
   std::string select_list() const;
   std::string join_keys() const;
+  std::string counted(std::string update) const;
 };
 
 /// Everything that can be wrong with the table is said here, each with what to do about it.

@@ -1,7 +1,6 @@
 // One exported snapshot, and what the progress file has to know of it.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <set>
 
 #include "base/try.h"
@@ -24,11 +23,7 @@ class HeldPoint final : public SnapshotPoint {
   std::unique_ptr<pg::Connection> connection_;  // its transaction is what keeps the snapshot
 };
 
-std::uint64_t number(std::string_view text) noexcept {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
+using pg::number;
 
 // Of the row's changes after this point each has a position in the log above it; so it is read before the snapshot.
 constexpr const char* log_sql = R"(

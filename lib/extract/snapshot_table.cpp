@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/try.h"
@@ -11,11 +9,7 @@
 namespace pgch {
 namespace {
 
-std::uint64_t number(std::string_view text) noexcept {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
+using pg::number;
 
 // c.relfilenode is read as of the transaction's snapshot, pg_relation_filenode() as it is now: a table that was
 // truncated in between would look empty.

@@ -190,6 +190,14 @@ Result<Landed> by_key(Client& client, const TablePlan& plan, const TargetOptions
 }  // namespace
 
 LoaderTraits look_traits(const TablePlan& plan, const TargetOptions& target) {
+  // Merges make other rows of the rows that came, or nothing stays at all.
+  for (const char* merging : {"Summing", "Aggregating", "Collapsing", "Graphite", "Null"}) {
+    if (plan.engine.find(merging) == std::string::npos) continue;
+    return {false, fmt::format("{} is a {}, which does not keep the rows as they come, so whether they came can't be "
+                               "seen afterwards: let pgch fill a MergeTree or ReplacingMergeTree, and a materialized "
+                               "view this table from that.",
+                               plan.quoted, plan.engine)};
+  }
   if (plan.has_batch) return {true, {}};
   if (plan.key.empty()) {
     return {false, fmt::format("{} has neither a key nor the columns {} (UInt64) and {} (UInt32), so a row that is "

@@ -109,6 +109,7 @@ Result<TablePlan> plan_table(const std::string& database, const TargetOptions& t
   plan.table = target.table;
   plan.quoted = quote_name(database, target.table);
   plan.key = key_indexes(schema);
+  plan.engine = table.engine;
   plan.replaces = table.engine.find("Replacing") != std::string::npos;
   if (table.engine == "View" || table.engine == "MaterializedView") {
     return halt(Errc::schema, fmt::format("{} is a view; pgch needs the table behind it as its target", plan.quoted));

@@ -46,6 +46,7 @@ struct TablePlan {
   std::vector<ColumnPlan> columns;  // one for each of the schema's
   std::vector<std::size_t> key;     // indexes of the key's columns, in the key's order
   bool has_version = false, has_deleted = false, has_batch = false;
+  std::string engine;
   bool replaces = false;       // rows with equal keys collapse to the newest version
   bool dependents = false;     // materialized views hang on it: an insert's error may come after its rows
   std::string insert_columns;  // quoted, comma-separated, in the order of the block

@@ -267,7 +267,9 @@ SELECT pg_catalog.format_type(a.atttypid, NULL), a.atttypid = 16,
        pg_catalog.has_any_column_privilege(a.attrelid, 'SELECT') AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
        EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = a.attrelid AND i.indisvalid AND i.indpred IS NOT NULL
-                  AND pg_catalog.pg_get_expr(i.indpred, i.indrelid) = '(' || pg_catalog.quote_ident(a.attname) || ' IS NOT TRUE)')
+                  AND pg_catalog.pg_get_expr(i.indpred, i.indrelid) = '(' || pg_catalog.quote_ident(a.attname) || ' IS NOT TRUE)'),
+       EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 18 = 18
+                  AND (g.tgrelid = a.attrelid OR g.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(a.attrelid))))
   FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped)";
   const std::string oid = std::to_string(table.oid);
   const Parameter p[] = {{oid}, {flag}};
@@ -279,6 +281,7 @@ SELECT pg_catalog.format_type(a.atttypid, NULL), a.atttypid = 16,
   out.may_select = answer.cell(0, 2) == "t";
   out.may_update = answer.cell(0, 3) == "t";
   out.has_partial_index = answer.cell(0, 4) == "t";
+  out.has_before_triggers = answer.cell(0, 5) == "t";
   return out;
 }
 

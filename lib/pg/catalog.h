@@ -38,6 +38,7 @@ struct FlagColumn {
   std::string type;  ///< "boolean" if it is what it should be
   bool may_select = false, may_update = false;
   bool has_partial_index = false;
+  bool has_before_triggers = false;  ///< of the table's owner, at updates: they may change the flag back
 };
 
 /// `excluded` is left out as if selection.exclude had named it (the flag column); it need not exist.

@@ -28,12 +28,13 @@ std::string_view Answer::cell(std::size_t row, std::size_t column) const noexcep
   const int r = static_cast<int>(row), c = static_cast<int>(column);
   return {PQgetvalue(result_.get(), r, c), static_cast<std::size_t>(PQgetlength(result_.get(), r, c))};
 }
-std::uint64_t Answer::affected() const noexcept {
-  const std::string_view text = PQcmdTuples(result_.get());
-  std::uint64_t n = 0;
-  std::from_chars(text.data(), text.data() + text.size(), n);
-  return n;
+std::uint64_t number(std::string_view text) noexcept {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
 }
+
+std::uint64_t Answer::affected() const noexcept { return number(PQcmdTuples(result_.get())); }
 bool Answer::is_copy_out() const noexcept { return PQresultStatus(result_.get()) == PGRES_COPY_OUT; }
 bool Answer::is_copy_in() const noexcept { return PQresultStatus(result_.get()) == PGRES_COPY_IN; }
 

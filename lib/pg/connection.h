@@ -32,6 +32,9 @@ struct Wait {
   std::stop_token stop{};
 };
 
+/// A whole number as PostgreSQL prints it; 0 if it is none.
+std::uint64_t number(std::string_view text) noexcept;
+
 /// A statement's result.
 class Answer {
  public:

@@ -94,6 +94,7 @@ def a_table_without_key(w):
     w.table(key="")
     there = w.fresh("keyless")
     w.expect(2, ["no key", "ADD PRIMARY KEY", "table.key"], "run", "--once", "--table", "t", *there)
+    w.expect(2, ["no key", "primary key", "table.key"], "setup", "--apply", "--table", "t", *there)
     w.expect(2, "SET NOT NULL", "run", "--once", "--table", "t", "--set", "table.key=id", *there)
     w.expect_unsent(10)
     w.sql("ALTER TABLE t ALTER COLUMN id SET NOT NULL")

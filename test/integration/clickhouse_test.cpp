@@ -359,6 +359,12 @@ TEST_CASE("a key that can't be looked up, or none at all, is said to be so", "[c
   const auto traits = ok(engine.loader()->prepare(*simple({})));
   CHECK_FALSE(traits.can_look);
   CHECK_THAT(traits.why_not, Catch::Contains("_batch"));
+  for (const char* merging : {"SummingMergeTree ORDER BY id", "AggregatingMergeTree ORDER BY id", "Null"}) {
+    engine.ask("CREATE OR REPLACE TABLE simple (id Int32, name Nullable(String)) ENGINE = " + std::string(merging));
+    const auto refused = ok(engine.loader()->prepare(*simple({"id"})));
+    CHECK_FALSE(refused.can_look);
+    CHECK_THAT(refused.why_not, Catch::Contains("materialized"));
+  }
   const auto by_float = table("by_float", {column("x", Kind::float64)}, {"x"});
   CHECK_FALSE(ok(engine.loader()->prepare(*by_float)).can_look);
 }
