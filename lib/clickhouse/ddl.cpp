@@ -82,6 +82,34 @@ Result<void> check_own_names(const TargetOptions& target, const TableSchema& sch
   return {};
 }
 
+namespace {
+
+Result<std::string> column_lines(const TargetOptions& target, const TableSchema& schema, const Version& server) {
+  for (const auto& [name, codec] : target.codecs) {
+    if (column_index(schema, name) == npos)
+      return halt(Errc::config, fmt::format("table.codecs names the column {}, which the target doesn't have", name));
+  }
+  std::string lines;
+  for (const ColumnSpec& c : schema.columns) {
+    if (c.name.empty() || c.name.find('\0') != std::string::npos)
+      return halt(Errc::schema, "a source column has no usable name");
+    PGCH_ASSIGN(const std::string type, created_type(c, server));
+    const auto codec = target.codecs.find(c.name);
+    lines += fmt::format("    {} {}{},\n", quote_name(c.name), type,
+                         codec == target.codecs.end() ? "" : " CODEC(" + codec->second + ")");
+    if (is_nested(c.kind) && c.nullable) {
+      if (column_index(schema, null_flag_of(c.name)) != npos)
+        return halt(Errc::schema, fmt::format("the source has a column {}, which is also the name of the column that "
+                                              "says where {} is NULL: rename it",
+                                              null_flag_of(c.name), c.name));
+      lines += fmt::format("    {} UInt8,\n", quote_name(null_flag_of(c.name)));
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> create_statements(const std::string& database, const TargetOptions& target,
                                                    const TableSchema& schema, const Version& server) {
   if (!plausible_name(target.table))
@@ -90,20 +118,7 @@ Result<std::vector<std::string>> create_statements(const std::string& database, 
     return halt(Errc::schema, "the source table " + display_name(schema) + " has no columns to move");
   PGCH_TRY(check_own_names(target, schema));
   const bool keyed = !schema.key_order.empty();
-  std::string body;
-  for (const ColumnSpec& c : schema.columns) {
-    if (c.name.empty() || c.name.find('\0') != std::string::npos)
-      return halt(Errc::schema, "a source column has no usable name");
-    PGCH_ASSIGN(const std::string type, created_type(c, server));
-    body += fmt::format("    {} {},\n", quote_name(c.name), type);
-    if (is_nested(c.kind) && c.nullable) {
-      if (column_index(schema, null_flag_of(c.name)) != npos)
-        return halt(Errc::schema, fmt::format("the source has a column {}, which is also the name of the column that "
-                                              "says where {} is NULL: rename it",
-                                              null_flag_of(c.name), c.name));
-      body += fmt::format("    {} UInt8,\n", quote_name(null_flag_of(c.name)));
-    }
-  }
+  PGCH_ASSIGN(std::string body, column_lines(target, schema, server));
   for (const std::size_t i : key_indexes(schema)) {
     if (schema.columns[i].nullable && target.order_by.empty()) {
       return halt(Errc::schema, fmt::format("key column {} of {} can be NULL, which ClickHouse does not allow in a "

@@ -250,6 +250,16 @@ std::vector<Setting> table_settings() {
        {},
        table_text(
            "table.ttl", [](T t) -> auto& { return t.target.ttl; })},
+      {"table.codecs",
+       "map",
+       "",
+       "",
+       "Compression of columns of a table that pgch makes: codecs = { payload = \"ZSTD(3)\", id = \"Delta, LZ4\" }.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(t.target.codecs, as_map(given, "table.codecs"));
+         return {};
+       }},
       {"table.on_cluster",
        "text",
        "",

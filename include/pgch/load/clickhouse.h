@@ -41,7 +41,8 @@ struct TargetOptions {
   std::string version_column = "_version", deleted_column = "_deleted", batch_column = "_batch", row_column = "_row",
               ingested_at_column = "_ingested_at";
   std::string engine, order_by, partition_by, ttl,
-      on_cluster;  ///< SQL pieces; empty: pgch's choice (docs/CONFIGURATION.md)
+      on_cluster;                             ///< SQL pieces; empty: pgch's choice (docs/CONFIGURATION.md)
+  std::map<std::string, std::string> codecs;  ///< column at the target → what stands in CODEC(…)
 };
 
 /// A session for queries. One thread at a time.

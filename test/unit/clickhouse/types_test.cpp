@@ -100,6 +100,19 @@ TEST_CASE("a table with a key replaces by version, one without counts batches an
                              Catch::Contains("`e\\`x` Nullable(String)") && !Catch::Contains("SETTINGS"));
 }
 
+TEST_CASE("codecs stand at their columns, and one for a column that is not there is refused") {
+  TargetOptions target;
+  target.table = "t";
+  target.codecs = {{"c", "Delta, ZSTD(3)"}};
+  const auto made = create_statements("db", target, two_columns(true), current);
+  REQUIRE(made);
+  CHECK_THAT((*made)[0], Catch::Contains("`c` ") && Catch::Contains(" CODEC(Delta, ZSTD(3)),\n"));
+  target.codecs = {{"nowhere", "LZ4"}};
+  const auto refused = create_statements("db", target, two_columns(true), current);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().message, Catch::Contains("nowhere"));
+}
+
 TEST_CASE("a source column with the name of one of ours is refused with the setting that mends it") {
   TargetOptions target;
   target.table = "t";
