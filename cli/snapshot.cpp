@@ -36,6 +36,18 @@ std::uint32_t connections_of(const Choice& choice) {
   return choice.connections != 0 ? choice.connections : std::clamp(std::thread::hardware_concurrency(), 1U, 64U);
 }
 
+// Unless batches were set: of tables that are copied whole, large ones. The target then merges half as much
+// (docs/PERFORMANCE.md), and nobody waits for the newest row.
+BatchLimits batches_of(const Config& config) {
+  constexpr std::uint32_t rows = 600'000;
+  BatchLimits limits = config.run.batch;
+  const BatchLimits usual;
+  if (config.use_kafka || limits.rows_max != usual.rows_max || limits.bytes_max != usual.bytes_max) return limits;
+  limits.rows_max = rows;
+  limits.bytes_max = std::max(limits.bytes_max, config.run.in_flight_bytes_max / 8 * 3);
+  return limits;
+}
+
 SnapshotOptions options_of(const Session& session, const TableConfig& table, const Choice& choice) {
   const Config& config = session.config;
   SnapshotOptions options;
@@ -45,7 +57,7 @@ SnapshotOptions options_of(const Session& session, const TableConfig& table, con
   options.flag_column = table.flag_column;
   options.where = table.where;
   options.connections = connections_of(choice);
-  options.queue_bytes_max = config.run.in_flight_bytes_max / 4;
+  options.queue_bytes_max = config.run.in_flight_bytes_max / 6;
   options.directory = config.state;
   options.again = choice.again;
   options.repeats_allowed = config.run.delivery == Delivery::at_least_once;
@@ -208,7 +220,9 @@ Result<void> copy_table(Session& session, const Planned& one, const Choice& choi
   auto stages = snapshot_stages(session, one.table, journal, std::move(options));
   if (!stages) return std::move(stages).error();
   PipelineOptions run = run_of(session.config, with_full_name(one));
-  run.in_flight_bytes_max = std::max(run.batch.bytes_max, run.in_flight_bytes_max * 3 / 4);
+  // The rest of the budget is what is being read.
+  run.batch = batches_of(session.config);
+  run.in_flight_bytes_max = std::max(run.batch.bytes_max, run.in_flight_bytes_max / 2);
   run.once = true;
   auto pipeline = Pipeline::create(*std::move(stages), run, session.log, system_clock());
   if (!pipeline) return std::move(pipeline).error();

@@ -136,7 +136,7 @@ std::vector<Setting> running_settings() {
        "integer",
        "100000",
        "",
-       "Rows of one batch at most.",
+       "Rows of one batch at most. snapshot into ClickHouse: 600000, unless it is set.",
        number(as_integer, "batch.rows", 1, 10'000'000,
               [](D d, N v) { d.config.run.batch.rows_max = static_cast<std::uint32_t>(v); }),
        {}},
@@ -144,7 +144,8 @@ std::vector<Setting> running_settings() {
        "size",
        "32MiB",
        "",
-       "Bytes of one batch at most; a larger row is a batch of its own.",
+       "Bytes of one batch at most; a larger row is a batch of its own. snapshot into ClickHouse: 96MiB, unless it is "
+       "set.",
        number(as_size, "batch.bytes", 1024, 1ull << 31, [](D d, N v) { d.config.run.batch.bytes_max = v; }),
        {}},
       {"batch.linger",

@@ -74,7 +74,8 @@ class SnapshotExtractor final : public Extractor {
   /// How dense a part is, learned while reading.
   struct Density {
     std::uint64_t blocks = 0, rows = 0, bytes = 0;
-    std::uint64_t guess = 0;  ///< blocks of a range, until something was read
+    std::uint64_t guess = 0;             ///< blocks of a range, until something was read
+    std::vector<double> column_bytes{};  ///< of a row, by column
   };
 
   // Planning, in open().
@@ -96,8 +97,10 @@ class SnapshotExtractor final : public Extractor {
   Result<void> perform_recheck(SnapshotReader& reader, Work& work);
   void hand_over(RowBatch&& batch, const SnapshotPosition& position, Out out, std::optional<Intent> intent);
   void split(const Work& work);
-  void learn(const Work& work, const SnapshotReader& reader, std::uint64_t rows);
+  void learn(const Work& work, const SnapshotReader& reader, const RowBatch& batch);
+  void reserve(const SnapshotPiece& piece, RowBatch& batch) const;
   std::uint64_t blocks_of_range(const SnapshotPart& part) const;
+  std::uint64_t tapered(std::uint64_t blocks) const;
   RowBatch blank();
   SnapshotPosition position_of(const Work& work, std::uint64_t rows) const;
   void note_change(const std::string& sentence);
@@ -129,6 +132,7 @@ class SnapshotExtractor final : public Extractor {
   std::deque<Work> replays_, rechecks_, queue_;
   std::deque<std::pair<const SnapshotPart*, PlaceRange>> gaps_;
   std::map<const SnapshotPart*, Density> density_;
+  std::uint64_t cut_ = 0;         // ranges cut off the gaps so far
   std::size_t replays_left_ = 0;  // not handed out yet
   std::size_t active_ = 0;        // workers at something
   std::deque<Ready> ready_;

@@ -64,7 +64,8 @@ std::optional<SnapshotExtractor::Work> SnapshotExtractor::next_work() {
   auto& [part, gap] = gaps_.front();
   Work work;
   work.piece.part = part;
-  const Place end = std::min(gap.to, place_of(block_of(gap.from) + blocks_of_range(*part)));
+  const Place end = std::min(gap.to, place_of(block_of(gap.from) + tapered(blocks_of_range(*part))));
+  ++cut_;
   work.piece.range = {gap.from, end};
   gap.from = end;
   if (gap.from >= gap.to) gaps_.pop_front();
@@ -93,7 +94,19 @@ std::uint64_t SnapshotExtractor::blocks_of_range(const SnapshotPart& part) const
   return std::max<std::uint64_t>(1, blocks);
 }
 
-void SnapshotExtractor::learn(const Work& work, const SnapshotReader& reader, std::uint64_t rows) {
+// Large batches cost the target least, but while the first is read it has nothing to do, and while the last is loaded
+// nobody reads: so ranges grow at the beginning and shrink towards the end.
+std::uint64_t SnapshotExtractor::tapered(std::uint64_t blocks) const {
+  constexpr std::uint64_t smallest = 8;  // parts of a whole range
+  const std::uint64_t workers = std::max<std::uint64_t>(1, options_.connections);
+  const std::uint64_t least = std::max<std::uint64_t>(1, blocks / smallest);
+  const std::uint64_t grown = least << std::min<std::uint64_t>(cut_ / workers, 3);
+  std::uint64_t left = 0;
+  for (const auto& [part, gap] : gaps_) left += block_of(gap.to) - block_of(gap.from);
+  return std::clamp(std::min(grown, left / (2 * workers)), least, blocks);
+}
+
+void SnapshotExtractor::learn(const Work& work, const SnapshotReader& reader, const RowBatch& batch) {
   const PlaceRange range = work.piece.range;
   if (work.piece.since != 0 || line_of(range.from) != 0 || line_of(range.to) != 0) return;
   const std::lock_guard lock(mutex_);
@@ -101,8 +114,35 @@ void SnapshotExtractor::learn(const Work& work, const SnapshotReader& reader, st
   d.guess = 0;
   // What was read last weighs as much as all before: tables are not equally dense everywhere.
   d.blocks = d.blocks / 2 + (block_of(range.to) - block_of(range.from));
-  d.rows = d.rows / 2 + rows;
+  d.rows = d.rows / 2 + batch.rows + batch.rejected.size();
   d.bytes = d.bytes / 2 + reader.bytes();
+  if (batch.rows == 0) return;
+  d.column_bytes.clear();
+  for (const Column& c : batch.columns) d.column_bytes.push_back(static_cast<double>(c.data.size()) / batch.rows);
+}
+
+// A batch grows by doubling, and each time all of it is copied into fresh memory; so it gets its size at once.
+void SnapshotExtractor::reserve(const SnapshotPiece& piece, RowBatch& batch) const {
+  constexpr double margin = 1.05;
+  Density d;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = density_.find(piece.part);
+    if (known == density_.end() || known->second.blocks == 0) return;
+    d = known->second;
+  }
+  const double rows = margin * static_cast<double>(d.rows) / static_cast<double>(d.blocks) *
+                      static_cast<double>(block_of(piece.range.to) - block_of(piece.range.from));
+  const auto most = static_cast<double>(limits_.bytes_max);
+  batch.reset(table_->schema);
+  for (std::size_t i = 0; i < batch.columns.size() && i < d.column_bytes.size(); ++i) {
+    Column& c = batch.columns[i];
+    const ColumnSpec& spec = table_->schema->columns[i];
+    c.data.reserve(static_cast<std::size_t>(std::min(most, rows * d.column_bytes[i])));
+    const auto slots = static_cast<std::size_t>(std::min<double>(limits_.rows_max, rows));
+    if (layout_of(spec) == Layout::varlen) c.ends.reserve(slots);
+    if (spec.nullable) c.nulls.reserve(slots);
+  }
 }
 
 void SnapshotExtractor::split(const Work& work) {
@@ -142,13 +182,14 @@ std::uint64_t SnapshotExtractor::disk_bytes(const SnapshotPart& part, PlaceRange
 
 Result<void> SnapshotExtractor::perform_read(SnapshotReader& reader, const Work& work) {
   RowBatch batch = blank();
+  reserve(work.piece, batch);
   PGCH_ASSIGN(const SnapshotReader::Outcome outcome, reader.read(work.piece, limits_, batch));
   if (outcome == SnapshotReader::Outcome::too_big) {
     split(work);
     return {};
   }
   const std::uint64_t rows = batch.rows + batch.rejected.size();
-  learn(work, reader, rows);
+  learn(work, reader, batch);
   const SnapshotPart& part = *work.piece.part;
   const bool since = work.piece.since != 0;
   const FinishedRange finished{work.piece.range, version_, since ? work.rows_after : std::optional(rows)};
