@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the cases of test/bench/run.sh; see its head. Standard library only; the servers are up and in the environment."""
 import argparse
+import functools
 import json
 import os
 import signal
@@ -20,6 +21,19 @@ INSERT INTO {table} SELECT i, i % 100000, 'user_' || (i % 100000), (ARRAY['login
   FALSE FROM generate_series(1, {rows}) i;
 CREATE INDEX {table}_unsent ON {table} (id) WHERE sent_to_kafka IS NOT TRUE;
 """
+# 40 columns, about 400 bytes, of the types that the postgresql() function can read, too.
+WIDE_GROUP = {
+    "i2{n} smallint NOT NULL": "i % 3000", "i4{n} integer": "i * 7 % 2000000000", "i8{n} bigint NOT NULL": "i::bigint * 1000003",
+    "f4{n} real": "i / 7.0", "f8{n} double precision NOT NULL": "sqrt(i)", "d2{n} numeric(12,2)": "i / 100.0",
+    "d6{n} numeric(30,6) NOT NULL": "i * 1.000001", "b{n} boolean": "i % 3 = 0", "t{n} text NOT NULL": "'text of row ' || i",
+    "v{n} varchar(40)": "md5(i::text)", "u{n} uuid NOT NULL": "md5(i::text)::uuid", "day{n} date": "date '2020-01-01' + i % 2000",
+    "ts{n} timestamp NOT NULL": "timestamp '2024-01-01' + i * interval '1 second'"}
+WIDE = [(c.format(n=n), v) for n in (1, 2, 3) for c, v in WIDE_GROUP.items()]
+SHAPES = {
+    # What is created, and for each row of generate_series what it gets; the first column is the key.
+    "wide": [("id bigint PRIMARY KEY", "i"), *WIDE],
+    "narrow": [("id bigint PRIMARY KEY", "i"), ("x bigint NOT NULL", "i::bigint * 1000003")],
+}
 
 
 def sql(statement):
@@ -82,9 +96,13 @@ class Bench:
         self.made += 1
         return f"{what}_{os.getpid()}_{self.made}"
 
-    def table(self, rows):
-        table = self.name("bench_logins")
-        sql(FILL.format(table=table, rows=rows))
+    def table(self, rows, shape="logins"):
+        table = self.name(f"bench_{shape}")
+        if shape == "logins":
+            sql(FILL.format(table=table, rows=rows))
+        else:
+            sql(f"CREATE TABLE {table} ({', '.join(c for c, _ in SHAPES[shape])});"
+                f"INSERT INTO {table} SELECT {', '.join(v for _, v in SHAPES[shape])} FROM generate_series(1, {rows}) i;")
         sql(f"VACUUM (ANALYZE) {table}; CHECKPOINT;")
         return table
 
@@ -234,7 +252,7 @@ class Bench:
         return self.flag_direct(rows, True)
 
     # Snapshots, beside what ClickHouse has of its own for it, in the same engine.
-    def own_insert(self, table, rows, http, jsonb):
+    def own_insert(self, table, rows, http, shape):
         """INSERT … SELECT FROM postgresql(…): one query, and two over key ranges side by side. The better, with its CPU by process."""
         source = "postgresql('{}:{}', 'test_db', '{}', '{}', '{}')".format(
             *(os.environ["PGCH_TEST_PG_" + x] for x in ("HOST", "PORT")), table, *(os.environ["PGCH_TEST_PG_" + x] for x in ("USER", "PASSWORD")))
@@ -247,11 +265,13 @@ class Bench:
         best = None
         for ranges in ([""], [f" WHERE id <= {rows // 2}", f" WHERE id > {rows // 2}"]):
             target = self.name("own_logins")
+            columns = COLUMNS if shape == "logins" else ", ".join(c.split()[0] for c, _ in SHAPES[shape])
             make = (f"CREATE TABLE {target} (id Int64, user_id Int64, username String, event_type String, event_time DateTime64(6, 'UTC'), "
-                    f"payload Nullable(String)) ENGINE = MergeTree ORDER BY id")
+                    f"payload Nullable(String)) ENGINE = MergeTree ORDER BY id" if shape == "logins" else
+                    f"CREATE TABLE {target} ENGINE = MergeTree ORDER BY id AS SELECT {columns} FROM {source} LIMIT 0")
             self.measure(command([make]), rows)
             empty = 0.0 if http else min(self.measure(command(["SELECT 1"]), rows)["seconds"] for _ in range(3))
-            selects = [f"SELECT {COLUMNS} FROM {source}{where}" for where in ranges]
+            selects = [f"SELECT {columns} FROM {source}{where}" for where in ranges]
             if not http:  # one process takes one statement at a time: its threads are side by side
                 selects = [" UNION ALL ".join(selects)]
             m = self.measure(command([f"INSERT INTO {target} {select}" for select in selects]), rows)
@@ -264,13 +284,13 @@ class Bench:
                 best = m
         return best
 
-    def snapshot(self, rows, http, jsonb):
+    def snapshot(self, rows, http, jsonb=False, shape="logins"):
         if http:
             self.start_serve()
-        table, target = self.table(rows), self.name("snap")
-        if not jsonb:
+        table, target = self.table(rows, shape), self.name("snap")
+        if shape == "logins" and not jsonb:
             sql(f"ALTER TABLE {table} ALTER payload TYPE text; VACUUM (ANALYZE) {table}; CHECKPOINT;")
-        own = self.own_insert(table, rows, http, jsonb)
+        own = self.own_insert(table, rows, http, shape)
         config = self.config(table, None, self.serve_url if http else None, target)
         with open(config) as f:  # over TCP, as the other
             text = f.read().replace(os.environ["PGCH_TEST_PG"], os.environ["PGCH_TEST_PG_TCP"])
@@ -279,25 +299,13 @@ class Bench:
         m = self.measure([self.pgch, "snapshot", "--quiet", "--json", "--connections", "2", "--config", config, *self.args.snapshot], rows)
         self.expect(config, rows, target)
         sql(f"DROP TABLE {table}")
-        name = ("snapshot-http" if http else "snapshot-direct") + ("-jsonb" if jsonb else "")
+        name = ("snapshot-http" if http else "snapshot-direct") + ("-jsonb" if jsonb else "" if shape == "logins" else "-" + shape)
         result = self.report(name, rows, m, [("INSERT INTO t SELECT … FROM postgresql(…), " + own["form"], rows / own["seconds"])])
         total, theirs = sum(m["cpu"].values()), sum(own["cpu"].values())
         result["cpu_ratio"] = round(total / theirs, 2)
         print(f"{'':18} {result['cpu_ratio']:>6} × its CPU ({theirs:.2f} s/Mrow: " + ", ".join(f"{k} {v:.2f}" for k, v in own["cpu"].items() if v >= 0.01) + ")",
               flush=True)
         return result
-
-    def snapshot_direct(self, rows):
-        return self.snapshot(rows, False, False)
-
-    def snapshot_direct_jsonb(self, rows):
-        return self.snapshot(rows, False, True)
-
-    def snapshot_http(self, rows):
-        return self.snapshot(rows, True, False)
-
-    def snapshot_http_jsonb(self, rows):
-        return self.snapshot(rows, True, True)
 
     def report(self, name, rows, m, baselines):
         rate = rows / m["seconds"]
@@ -314,8 +322,9 @@ class Bench:
 
 CASES = {"flag-produce": Bench.flag_produce, "json-consume": Bench.json_consume, "json-consume-embedded": Bench.json_consume_embedded,
          "flag-direct": Bench.flag_direct, "flag-http": Bench.flag_http,
-         "snapshot-direct": Bench.snapshot_direct, "snapshot-direct-jsonb": Bench.snapshot_direct_jsonb,
-         "snapshot-http": Bench.snapshot_http, "snapshot-http-jsonb": Bench.snapshot_http_jsonb}
+         **{f"snapshot-{way}{kind}": functools.partial(Bench.snapshot, http=way == "http", jsonb=kind == "-jsonb",
+                                                       shape=kind[1:] if kind in ("-wide", "-narrow") else "logins")
+            for way in ("direct", "http") for kind in ("", "-jsonb", "-wide", "-narrow")}}
 
 
 def main():

@@ -4,7 +4,7 @@
 #   --quick      few rows: shows that it runs, not how fast
 #   --rows N     rows of user_logins (default 1 000 000)
 #   --only NAME  one case (flag-produce, json-consume, json-consume-embedded, flag-direct, flag-http,
-#                snapshot-direct, snapshot-direct-jsonb, snapshot-http, snapshot-http-jsonb)
+#                snapshot-direct and snapshot-http, each also with -jsonb, -wide (40 columns) and -narrow (2 columns))
 #   --json FILE  the figures as JSON, too
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
