@@ -38,13 +38,15 @@ std::uint32_t connections_of(const Choice& choice) {
 
 // Unless batches were set: of tables that are copied whole, large ones. The target then merges half as much
 // (docs/PERFORMANCE.md), and nobody waits for the newest row.
-BatchLimits batches_of(const Config& config) {
+BatchLimits batches_of(const Config& config, std::uint32_t connections) {
   constexpr std::uint32_t rows = 600'000;
   BatchLimits limits = config.run.batch;
   const BatchLimits usual;
   if (config.use_kafka || limits.rows_max != usual.rows_max || limits.bytes_max != usual.bytes_max) return limits;
   limits.rows_max = rows;
-  limits.bytes_max = std::max(limits.bytes_max, config.run.in_flight_bytes_max / 8 * 3);
+  // Each connection reads one, usually of half that size; with many connections they are smaller.
+  const std::size_t memory = config.run.in_flight_bytes_max;
+  limits.bytes_max = std::max<std::size_t>(1 << 20, std::min(memory / 8 * 3, memory / 4 * 3 / connections));
   return limits;
 }
 
@@ -220,8 +222,8 @@ Result<void> copy_table(Session& session, const Planned& one, const Choice& choi
   auto stages = snapshot_stages(session, one.table, journal, std::move(options));
   if (!stages) return std::move(stages).error();
   PipelineOptions run = run_of(session.config, with_full_name(one));
-  // The rest of the budget is what is being read.
-  run.batch = batches_of(session.config);
+  // Half of the budget for what is fetched and not settled; the rest is being read, or waits to be fetched.
+  run.batch = batches_of(session.config, connections_of(choice));
   run.in_flight_bytes_max = std::max(run.batch.bytes_max, run.in_flight_bytes_max / 2);
   run.once = true;
   auto pipeline = Pipeline::create(*std::move(stages), run, session.log, system_clock());

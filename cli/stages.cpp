@@ -58,6 +58,9 @@ Result<TableSchema> consumed_schema(Session& session, const TableConfig& table) 
     }
     const ScanOptions scan = scan_of(session.config, table);
     auto described = (*source)->describe(scan.table, scan.columns);
+    // A table that was copied by a snapshot needs no flag column.
+    if (!described && described.error().code == Errc::not_found)
+      described = (*source)->describe(scan.table, table.columns);
     if (described) return std::move(described->schema);
     if (described.error().code != Errc::not_found) return std::move(described).error();
   }

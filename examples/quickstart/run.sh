@@ -85,7 +85,7 @@ fi
 rm -rf "$work/pgch-data" "$work/pgch-state" "$work/servers" "$work/env"
 
 "$support/install.sh" build postgres chdb ${kafka:+kafka} 8>&-
-say "Building (build/dev)"
+say "Building (build/dev); about five minutes on two free cores the first time"
 cmake --preset dev >build/dev.log 2>&1 || { cat build/dev.log >&2; die "cmake failed"; }
 NINJA_STATUS='[%f/%t] ' cmake --build --preset dev --target pgch_command 8>&-
 

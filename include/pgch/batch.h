@@ -22,7 +22,7 @@ namespace pgch {
 /// plain value type: stages append to it directly in their hot loops. clear() keeps the memory.
 struct Column {
   std::vector<std::byte> data;
-  std::vector<std::uint32_t> ends;  ///< varlen only: end of each value in `data`
+  std::vector<std::uint32_t> ends;  ///< varlen only: end of each value in `data`, which so holds less than 4 GiB
   std::vector<std::uint8_t> nulls;
   void clear() noexcept {
     data.clear();

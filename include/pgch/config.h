@@ -91,9 +91,9 @@ PGCH_EXPORT ScanOptions scan_of(const Config& config, const TableConfig& table);
 PGCH_EXPORT ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table);
 /// target.table is the bare name, to be used with clickhouse_of().
 PGCH_EXPORT TargetOptions target_of(const Config& config, const TableConfig& table);
-/// As the user wrote it, for messages: "table" or "database.table".
 /// The source's own name, without schema and quotes: "a.b" and "public"."a.b" give different names.
 PGCH_EXPORT std::string bare_name(const TableConfig& table);
+/// As the user wrote it, for messages: "table" or "database.table".
 PGCH_EXPORT std::string target_name(const TableConfig& table);
 /// Without `schema`: the caller knows where it comes from.
 PGCH_EXPORT KafkaOptions kafka_of(const Config& config, const TableConfig& table);

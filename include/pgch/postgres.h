@@ -44,7 +44,7 @@ struct ColumnSelection {
   std::map<std::string, std::string> misfit;  ///< column → policy; over types.misfit
 };
 
-/// What describe_source found, beside the schema that batches will have.
+/// What PostgresSession::describe found, beside the schema that batches will have.
 struct SourceTable {
   TableSchema schema;                       ///< with renames applied and selection made
   std::vector<std::string> source_columns;  ///< the source's own names, in the order of schema.columns

@@ -19,10 +19,14 @@ struct Receiver {
   std::shared_ptr<DeadLetters> dead_letters;
 };
 
+/// Any thread may ask for an end; each end is then used as its own contract says. Nothing connects before the end's
+/// open(). The ends stay valid after the transport is gone.
 class PGCH_EXPORT Transport {
  public:
   virtual ~Transport() = default;
+  /// The near end: what its load() took is durable in the transport.
   virtual Result<std::unique_ptr<Loader>> make_sender() = 0;
+  /// The far end; each call gives one of its own (a further member of the group, for Kafka).
   virtual Result<Receiver> make_receiver() = 0;
 };
 

@@ -23,7 +23,9 @@ struct VerifyOptions {
   std::string table;        ///< at PostgreSQL
   ColumnSelection columns;  ///< as the pipeline has it
   std::string flag_column;  ///< empty: there is none; rows whose flag isn't set are not expected at the target
-  std::string where;        ///< SQL condition on the source's rows: only those are expected; empty: all
+  /// SQL condition on the source's rows: only those are expected, others at the target count as extra; but repair does
+  /// not delete these. Empty: all.
+  std::string where;
   TargetOptions target;
   std::string target_name;    ///< for messages; empty: target.table
   bool checksum = true;       ///< false: counts only
@@ -102,6 +104,7 @@ struct RepairReport {
 };
 
 /// Verifies; copies lost, altered and stale rows again, deletes extra rows, leaves one of each double; verifies again.
+/// Extra rows stay where some rows of the source can't be read as the columns have it, or `where` leaves some out.
 /// Needs a key. May be interrupted at any moment and repeated. With `dry_run` nothing is changed.
 PGCH_EXPORT Result<RepairReport> repair(const VerifySides& sides, const VerifyOptions& options, bool dry_run,
                                         const Context& context);

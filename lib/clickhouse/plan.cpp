@@ -119,6 +119,15 @@ bool fit_kind(const ColumnSpec& from, const ServerType& type, ColumnPlan& plan) 
   return from.kind == to;
 }
 
+// Within a nested value the server converts, and what it makes of a Time64 as a number are seconds.
+bool has_time_as_number(const ColumnSpec& from, const ServerType& to) {
+  if (!is_nested(from.kind)) return from.kind == Kind::time && to.kind == Kind::int64;
+  for (std::size_t i = 0; i < from.elements.size() && i < to.elements.size(); ++i) {
+    if (has_time_as_number(from.elements[i], to.elements[i])) return true;
+  }
+  return false;
+}
+
 Error misfit(const ColumnSpec& source, std::string_view target_type, const Version& server, std::string_view table,
              std::string_view why) {
   auto wanted = created_type(source, server);
@@ -300,6 +309,11 @@ Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target
                     "a timestamp without time zone would be shown shifted, since that column's time zone is not UTC");
     }
   }
+  if (is_nested(source.kind) && server.has_time64() && has_time_as_number(source, *type)) {
+    return misfit(source, target_type, server, table,
+                  "the server would make whole seconds of the microseconds of a time within another value");
+  }
+  plan.parsed = type->parsed;
   plan.server = server;
   plan.wire_name = wire_type(plan.wire, server);
   plan.read_back_cast = plan.wire_name != target_type;

@@ -54,6 +54,7 @@ struct ColumnPlan {
   ColumnSpec wire;              // named and typed as it goes over the wire; `name` is the target's
   std::string target_type;      // as the server names it
   std::string wire_name;        // wire_type(wire)
+  bool parsed = false;          // of type JSON: what comes back is not the text that was sent
   bool read_back_cast = false;  // a SELECT needs CAST(… AS wire_name): LowCardinality, Enum, another time zone
   std::string null_flag{};      // the target's column that says which rows of a nested column are NULL; empty: none
   Convert convert = Convert::none;

@@ -73,7 +73,7 @@ void append_quoted_time(std::string& out, std::int64_t ticks, unsigned scale, bo
   out += '"';
 }
 
-bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell, bool json_as_object);
+bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell);
 
 bool append_cell(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell, bool json_as_object) {
   switch (spec.kind) {
@@ -159,7 +159,7 @@ bool append_cell(std::string& out, const ColumnSpec& spec, std::span<const std::
     case Kind::array:
     case Kind::tuple:
     case Kind::map:
-      return append_nested(out, spec, cell, json_as_object);
+      return append_nested(out, spec, cell);
     case Kind::text:
     case Kind::enumeration:
       return append_json_string(out, as_text(cell));
@@ -167,17 +167,17 @@ bool append_cell(std::string& out, const ColumnSpec& spec, std::span<const std::
   return false;
 }
 
-bool append_packed_cell(std::string& out, const ColumnSpec& type, ByteReader& in, bool json_as_object) {
+bool append_packed_cell(std::string& out, const ColumnSpec& type, ByteReader& in) {
   if (packs_null(type) && in.little<std::uint8_t>() != 0) {
     out += "null";
     return in.ok();
   }
   std::span<const std::byte> value;
-  return take_packed(type, in, value) && append_cell(out, type, value, json_as_object);
+  return take_packed(type, in, value) && append_cell(out, type, value, false);
 }
 
 // Arrays, and tuples without names, are JSON arrays; maps, and tuples with names, objects.
-bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell, bool json_as_object) {
+bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std::byte> cell) {
   ByteReader in(cell);
   const bool tuple = spec.kind == Kind::tuple;
   const bool object = spec.kind == Kind::map || (tuple && !spec.elements.empty() && !spec.elements[0].name.empty());
@@ -190,14 +190,14 @@ bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std
                                                       : spec.elements[1];
     if (spec.kind == Kind::map) {
       std::string key;
-      if (!append_packed_cell(key, spec.elements[0], in, json_as_object)) return false;
+      if (!append_packed_cell(key, spec.elements[0], in)) return false;
       if (key.empty() || key[0] != '"') key = '"' + key + '"';
       out += key + ":";
     } else if (object) {
       if (!append_json_string(out, type.name)) return false;
       out += ':';
     }
-    if (!append_packed_cell(out, type, in, json_as_object)) return false;
+    if (!append_packed_cell(out, type, in)) return false;
   }
   out += object ? '}' : ']';
   return in.ok() && in.at_end();

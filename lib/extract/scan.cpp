@@ -1,6 +1,8 @@
 // Scan: COPY of a table in one REPEATABLE READ transaction, in batches.
 #include "pgch/extract/scan.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/try.h"
 #include "pg/catalog.h"
@@ -10,6 +12,8 @@
 
 namespace pgch {
 namespace {
+
+constexpr std::uint32_t rows_between_looks = 256;
 
 class ScanExtractor final : public Extractor {
  public:
@@ -98,6 +102,8 @@ Result<bool> ScanExtractor::take(RowBatch& into, const BatchLimits& limits) {
       case pg::TupleOutcome::row:
         ++into.rows;
         bytes_ += tuple.size() - message_.size();
+        // Some values are larger here than on the wire (numerics and bits as text).
+        if (into.rows % rows_between_looks == 0) bytes_ = std::max(bytes_, into.bytes());
         break;
       case pg::TupleOutcome::rejected:
         into.rejected.push_back({decoder_.why(), display_name(*schema_), {}, std::string(as_text(tuple))});

@@ -104,11 +104,11 @@ Result<void> SnapshotExtractor::write_end() {
 
 void SnapshotExtractor::tell_end() {
   const SnapshotRecords& records = progress_->records();
-  status_->ended = true;
   status_->consistent = records.changes.empty();
   status_->points.clear();
   for (const auto& point : records.points) status_->points.push_back(point.name);
   status_->warnings = records.changes;
+  status_->ended = true;  // last: who sees it may read the others
 }
 
 void SnapshotExtractor::abandon(const std::string& stream, const Position& position) noexcept {

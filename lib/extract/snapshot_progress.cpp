@@ -66,8 +66,8 @@ Result<SnapshotProgress> SnapshotProgress::open(const std::string& directory, co
 
 Result<void> SnapshotProgress::replay(const std::string& bytes) {
   const std::string_view all(bytes);
-  // begin() writes the plan in one go with the magic, so less than that is a beginning that a crash interrupted.
-  if (all.size() < magic.size() + 9) return {};
+  // begin() puts the file in its place whole, with the plan in it; one that is missing was just made here, empty.
+  if (all.empty()) return {};
   if (all.substr(0, magic.size()) != magic) return corrupt("its header is not one of pgch");
   std::size_t at = magic.size();
   while (at < all.size()) {
@@ -83,7 +83,8 @@ Result<void> SnapshotProgress::replay(const std::string& bytes) {
     PGCH_TRY(apply(all.substr(at + 8, length - 8), at));
     at += length;
   }
-  end_ = records_.exists ? at : 0;
+  if (!records_.exists) return corrupt("its plan is damaged");
+  end_ = at;
   return {};
 }
 

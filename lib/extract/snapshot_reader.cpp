@@ -1,11 +1,17 @@
 #include "extract/snapshot_reader.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/bytes.h"
 #include "base/try.h"
 
 namespace pgch {
+namespace {
+
+constexpr std::uint32_t rows_between_looks = 256;
+
+}  // namespace
 
 SnapshotReader::SnapshotReader(const SnapshotTable& table, const SnapshotOptions& options, const Context& context)
     : table_(table),
@@ -69,6 +75,8 @@ Result<SnapshotReader::Taken> SnapshotReader::take(RowBatch& into, const BatchLi
       case pg::TupleOutcome::row:
         ++into.rows;
         bytes_ += tuple.size() - message_.size();
+        // Some values are larger here than on the wire (numerics and bits as text).
+        if (into.rows % rows_between_looks == 0) bytes_ = std::max(bytes_, into.bytes());
         break;
       case pg::TupleOutcome::rejected:
         into.rejected.push_back({decoder_.why(), table_.name, {}, std::string(as_text(tuple))});

@@ -231,6 +231,7 @@ Result<void> SnapshotExtractor::perform_replay(SnapshotReader& reader, Work& wor
   RowBatch batch = blank();
   batch.reset(table_->schema);
   const SnapshotPosition& old = work.old;
+  SnapshotPiece piece = work.piece;  // work stays as it is: after a lost connection it is performed once more
   Out out;
   if (work.piece.part != nullptr) {
     BatchLimits unlimited;
@@ -256,14 +257,14 @@ Result<void> SnapshotExtractor::perform_replay(SnapshotReader& reader, Work& wor
         queue_.push_back(std::move(then));
       } else {
         // Each row is known by its place. Those that came since go their own way, afterwards.
-        work.piece.before = old.version;
+        piece.before = old.version;
         finished.rows.reset();
         then.piece.since = old.version;
         out.then = std::move(then);
       }
     }
     if (same || !table_->keyed) {
-      PGCH_ASSIGN([[maybe_unused]] const SnapshotReader::Outcome read, reader.read(work.piece, unlimited, batch));
+      PGCH_ASSIGN([[maybe_unused]] const SnapshotReader::Outcome read, reader.read(piece, unlimited, batch));
       out.finished = finished;
       out.bytes = old.since == 0 ? disk_bytes(*work.piece.part, old.range) : 0;
     }

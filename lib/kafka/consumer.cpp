@@ -154,6 +154,7 @@ class KafkaConsumer final : public Consumer {
     const std::string doing = "going back in topic " + topic_;
     const Failure failure(rd_kafka_seek_partitions(client_.get(), list.get(), answer_ms));
     if (failure) return check(rd_kafka_error_code(failure.get()), doing);
+    if (const auto queue = queues_.find(partition); queue != queues_.end()) queue->second.at_end = false;
     return check(list->elems[0].err, doing);
   }
 

@@ -204,6 +204,12 @@ LoaderTraits look_traits(const TablePlan& plan, const TargetOptions& target) {
                                "there can't be told from one that is not.",
                                plan.quoted, target.batch_column, target.row_column)};
   }
+  for (const ColumnPlan& c : plan.columns) {
+    if (plan.has_version || !c.parsed) continue;
+    return {false, fmt::format("{} has no column {} (UInt64), so rows are compared value by value, and what column {} "
+                               "({}) gives back is not the text that was sent.",
+                               plan.quoted, target.version_column, c.source.name, c.target_type)};
+  }
   for (const std::size_t i : plan.key) {
     const ColumnPlan& c = plan.columns[i];
     if (!can_be_literal(c.wire))

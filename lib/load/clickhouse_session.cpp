@@ -62,7 +62,11 @@ class ClickHouseSession final : public ClickHouse {
     for (const ColumnSpec& column : schema.columns) {
       if (table->find(column.name) == nullptr)
         return halt(Errc::schema, fmt::format("{} has no column {}", quoted, column.name));
-      const std::string type = ch::wire_type(column, server_.version);
+      std::string type = ch::wire_type(column, server_.version);
+      // A time in a column of whole numbers is there as microseconds, and a cast would take them for seconds.
+      const auto there = ch::parse_type(table->find(column.name)->type);
+      if (column.kind == Kind::time && there && there->kind == Kind::int64)
+        type = column.nullable ? "Nullable(Int64)" : "Int64";
       std::string expression = fmt::format("CAST({} AS {})", ch::quote_name(column.name), type);
       types.push_back(type);
       if (is_nested(column.kind)) {

@@ -74,7 +74,11 @@ bool word_is(const TypeOptions& options, const char* family, const char* word) {
   return found != options.as.end() && found->second == word;
 }
 
-std::string quoted_schema(const std::string& schema) { return "\"" + schema + "\""; }
+std::string quoted_schema(const std::string& schema) {
+  std::string out = "\"";
+  for (const char c : schema) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
 
 }  // namespace
 
@@ -325,6 +329,10 @@ Result<TypeMapping> TypeMapper::map(std::uint32_t type, std::int32_t typmod, std
   wish.misfit = misfit_of(chosen);
   wish.misfit_as_text = chosen == "string";
   TypeMapping mapping = value(type, typmod, dimensions, wish);
+  unsigned precision = 0, scale = 0;
+  if (wish.taken && as.rfind("decimal(", 0) == 0 && !read_decimal(as, precision, scale))
+    return halt(Errc::config,
+                "\"" + as + "\" is no Decimal: decimal(P,S) has 1 to 76 digits P, S of them after the point.");
   if (!as.empty() && !wish.taken)
     return halt(Errc::config, "\"" + as + "\" is nothing that its type can become; docs/TYPES.md has the words.");
   return mapping;

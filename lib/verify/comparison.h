@@ -41,7 +41,7 @@ class Comparison {
   DifferenceCounts counts() const;
   // Reads both sides' rows of those keys, found in these ranges: `source` and `target` get batches of only such rows.
   using BatchSink = std::function<Result<void>(const RowBatch&, const Rows&, std::size_t row)>;
-  Result<void> visit(const std::vector<Found>& which, const BatchSink& source, const BatchSink& target);
+  Result<std::uint64_t> visit(const std::vector<Found>& which, const BatchSink& source, const BatchSink& target);
 
  private:
   struct Sum {

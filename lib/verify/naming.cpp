@@ -31,7 +31,8 @@ bool same(const ColumnSpec& spec, const Column& a, std::size_t row_a, const Colu
 
 }  // namespace
 
-Result<void> Comparison::visit(const std::vector<Found>& which, const BatchSink& source, const BatchSink& target) {
+Result<std::uint64_t> Comparison::visit(const std::vector<Found>& which, const BatchSink& source,
+                                        const BatchSink& target) {
   std::unordered_map<std::uint64_t, const Found*> keys;
   for (const Found& one : which) keys.emplace(one.key, &one);
   const auto each = [&](const BatchSink& sink) {
@@ -43,7 +44,8 @@ Result<void> Comparison::visit(const std::vector<Found>& which, const BatchSink&
     };
   };
   std::uint64_t rejected = 0;
-  return sides_.read_both(runs_of(which), true, each(source), each(target), rejected);
+  PGCH_TRY(sides_.read_both(runs_of(which), true, each(source), each(target), rejected));
+  return rejected;
 }
 
 Result<void> Comparison::name_rows() {

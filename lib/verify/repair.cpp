@@ -123,26 +123,31 @@ Result<void> Repair::gather(const std::vector<Found>& found) {
   for (const Found& one : found) kinds.emplace(one.key, one.kind);
   std::unordered_set<std::uint64_t> present, waiting;
   std::unordered_map<std::uint64_t, RowBatch> there;
-  PGCH_TRY(session_.comparison->visit(
-      found,
-      [&](const RowBatch& batch, const Rows& rows, std::size_t row) -> Result<void> {
-        // A row that waits is the pipeline's.
-        if (rows.mark[row] != 0) {
-          waiting.insert(rows.key[row]);
-          return {};
-        }
-        present.insert(rows.key[row]);
-        put(inserts_, batch, row, RowOp::insert);
-        return {};
-      },
-      [&](const RowBatch& batch, const Rows& rows, std::size_t row) -> Result<void> {
-        const auto number = static_cast<std::uint32_t>(row);
-        if (there.count(rows.key[row]) == 0) there.emplace(rows.key[row], select_rows(batch, {&number, 1}));
-        return {};
-      }));
+  PGCH_ASSIGN(const std::uint64_t unreadable,
+              session_.comparison->visit(
+                  found,
+                  [&](const RowBatch& batch, const Rows& rows, std::size_t row) -> Result<void> {
+                    // A row that waits is the pipeline's.
+                    if (rows.mark[row] != 0) {
+                      waiting.insert(rows.key[row]);
+                      return {};
+                    }
+                    present.insert(rows.key[row]);
+                    put(inserts_, batch, row, RowOp::insert);
+                    return {};
+                  },
+                  [&](const RowBatch& batch, const Rows& rows, std::size_t row) -> Result<void> {
+                    const auto number = static_cast<std::uint32_t>(row);
+                    if (there.count(rows.key[row]) == 0) there.emplace(rows.key[row], select_rows(batch, {&number, 1}));
+                    return {};
+                  }));
+  // Not everything that looks extra is: a row that the condition leaves out may have come by another way, and one of
+  // those that can't be read as the columns have it (types.misfit) may have been moved under another policy.
+  const bool sure = session_.options.where.empty() && unreadable == 0;
   for (const auto& [key, row] : there) {
     if (waiting.count(key) != 0) continue;
     const bool extra = present.count(key) == 0;
+    if (extra && !sure) continue;
     if (extra && both_.replaces() && both_.has_deleted()) {
       put(removes_, row, 0, RowOp::remove);
     } else if (extra || !both_.replaces() || kinds.at(key) == DifferenceKind::doubled) {

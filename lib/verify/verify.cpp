@@ -120,9 +120,10 @@ std::vector<std::string> VerifyReport::messages() const {
         fmt::format("Table {} in PostgreSQL has {} rows that still have to be moved.", source_table, *unsent));
   if (source_rejected != 0) {
     out.push_back(
-        fmt::format("Table {} in PostgreSQL has {} rows with values that no ClickHouse column can hold (infinity, or "
-                    "out of range).",
-                    source_table, source_rejected));
+        fmt::format("Table {} in PostgreSQL has {} row{} with values that no ClickHouse column can hold (infinity, or "
+                    "out of range). If they were moved under another policy (types.misfit, table.misfit), say the same "
+                    "here; they look extra otherwise, and repair leaves such rows alone.",
+                    source_table, source_rejected, source_rejected == 1 ? "" : "s"));
   }
   if (differences.total() == 0) return out;
   if (source_rows == target_rows) {

@@ -81,7 +81,8 @@ void check_row(const RowBatch& batch) {
     ch::ColumnPlan plan;
     plan.source = plan.wire = spec;
     std::string out;
-    (void)ch::put_nested(out, plan, column, 1).operator bool();
+    const auto put = ch::put_nested(out, plan, column, 1);
+    require(put || put.error().recovery == Recovery::dead_letter, "a packed value goes into a block, or is refused");
   }
   std::string message;
   if (codec::JsonRowEncoder(batch.schema, false).append_row(batch, 0, message) != npos) return;  // not UTF-8

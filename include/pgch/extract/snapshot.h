@@ -39,8 +39,8 @@ struct SnapshotStatus {
   std::atomic<std::uint64_t> bytes_skipped{0};  ///< of them, finished by an earlier process
   std::atomic<std::uint64_t> bytes_done{0};     ///< of them, durable at the target, also by an earlier process
   std::atomic<std::uint64_t> rows_done{0};      ///< likewise
-  bool already = false;                         ///< an earlier process had finished it; nothing was read
-  bool ended = false;                           ///< the whole table is at the target
+  std::atomic<bool> already{false};             ///< an earlier process had finished it; nothing was read
+  std::atomic<bool> ended{false};               ///< the whole table is at the target; from then on what follows counts
   bool consistent = true;                       ///< as of the last of `points`
   std::vector<std::string> points;              ///< names of all points that rows were read at, oldest first
   std::vector<std::string> warnings;            ///< a sentence each

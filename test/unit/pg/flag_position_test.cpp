@@ -69,8 +69,13 @@ TEST_CASE("a position with any byte changed is refused or read, but never crashe
     for (const int bits : {0x01, 0x80, 0xFF}) {
       Position broken = whole;
       broken.bytes[i] = static_cast<char>(broken.bytes[i] ^ bits);
-      (void)decode_flag_position(broken).operator bool();
+      const auto read = decode_flag_position(broken);
+      // What is read is a position: written again and read again it is the same.
+      if (!read) {
+        CHECK(read.error().code == Errc::corrupt);
+      } else {
+        CHECK(decode_flag_position(encode(*read)));
+      }
     }
   }
-  SUCCEED();
 }
