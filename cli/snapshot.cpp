@@ -157,24 +157,25 @@ Result<int> show_plan(Session& session, const Choice& choice) {
   return exit_done;
 }
 
-// Rows without a key are only added: beside what an earlier copy brought they would be there twice.
-Result<void> check_empty(Session& session, const Planned& one) {
-  if (!one.plan.table.schema.key_order.empty() || session.config.use_kafka) return {};
-  auto target = open_clickhouse(clickhouse_of(session.config, one.table), session.context());
+Result<SnapshotTarget> state_of_target(Session& session, const TableConfig& table) {
+  if (session.config.use_kafka) return SnapshotTarget::unknown;
+  const ClickHouseOptions where = clickhouse_of(session.config, table);
+  auto target = open_clickhouse(where, session.context());
   if (!target) return std::move(target).error();
-  const TargetOptions to = target_of(session.config, one.table);
+  const TargetOptions to = target_of(session.config, table);
   auto there = (*target)->describe(to);
   if (!there) return std::move(there).error();
-  if (!*there) return {};
-  const std::string quoted =
-      quote_clickhouse(clickhouse_of(session.config, one.table).database) + "." + quote_clickhouse(to.table);
-  auto rows = (*target)->query("SELECT count() FROM (SELECT 1 FROM " + quoted + " LIMIT 1)");
+  if (!*there) return SnapshotTarget::empty;
+  auto rows = (*target)->query("SELECT count() FROM (SELECT 1 FROM " + quote_clickhouse(where.database) + "." +
+                               quote_clickhouse(to.table) + " LIMIT 1)");
   if (!rows) return std::move(rows).error();
-  if (rows->rfind('0', 0) == 0) return {};
-  return halt(Errc::config,
-              fmt::format("Table {} has no key, so a second copy would double the rows that are in {}. Empty it "
-                          "first: pgch query \"TRUNCATE TABLE {}\"",
-                          one.table.name, target_name(one.table), quoted));
+  return rows->rfind('0', 0) == 0 ? SnapshotTarget::empty : SnapshotTarget::filled;
+}
+
+std::string name_of_target(const Session& session, const TableConfig& table) {
+  if (session.config.use_kafka) return "topic " + kafka_of(session.config, table).topic;
+  const ClickHouseOptions where = clickhouse_of(session.config, table);
+  return where.url + " " + where.database + "." + target_of(session.config, table).table;
 }
 
 Result<Stages> snapshot_stages(Session& session, const TableConfig& table, const FileJournalOptions& journal,
@@ -219,6 +220,10 @@ Result<void> copy_table(Session& session, const Planned& one, const Choice& choi
   options.pipeline = journal.pipeline;
   options.point = point;
   options.status = totals.begin(one.table.name);
+  options.target = name_of_target(session, one.table);
+  auto state = state_of_target(session, one.table);
+  if (!state) return std::move(state).error();
+  options.target_state = *state;
   auto stages = snapshot_stages(session, one.table, journal, std::move(options));
   if (!stages) return std::move(stages).error();
   PipelineOptions run = run_of(session.config, with_full_name(one));
@@ -242,9 +247,6 @@ Result<int> snapshot(Session& session, const Choice& choice) {
   std::vector<std::string> names;
   SnapshotTotals totals(session);
   for (const Planned& one : *planned) {
-    if (choice.again) {
-      if (auto empty = check_empty(session, one); !empty) return std::move(empty).error();
-    }
     names.push_back(one.table.name);
     totals.expect(one.table.name, one.plan.bytes);
   }

@@ -80,6 +80,7 @@ class SnapshotExtractor final : public Extractor {
 
   // Planning, in open().
   Result<void> plan(std::vector<Intent> pending);
+  Result<void> check_target() const;
   Result<void> check_same_plan() const;
   Result<void> plan_parts();
   Result<void> plan_replays(std::vector<Intent> pending, std::map<std::uint32_t, RangeMap>& planned);

@@ -63,12 +63,16 @@ Result<void> SnapshotExtractor::plan(std::vector<Intent> pending) {
   }
   PGCH_ASSIGN(progress_, SnapshotProgress::open(options_.directory, options_.pipeline, options_.again, *context_));
   anew_ = !progress_->records().exists;
+  PGCH_TRY(check_target());
   if (anew_) {
-    PGCH_TRY(progress_->begin({table_->catalog.oid, table_->plan_hash(), options_.point->system_identifier}));
+    PGCH_TRY(
+        progress_->begin({table_->catalog.oid, table_->plan_hash(options_.target), options_.point->system_identifier}));
   } else {
     PGCH_TRY(check_same_plan());
   }
-  options_.again = false;  // when this is opened once more, it goes on
+  // When this is opened once more, it goes on.
+  options_.again = false;
+  options_.target_state = SnapshotTarget::unknown;
   if (progress_->records().ended) {
     ended_ = true;
     status_->already = true;
@@ -90,6 +94,26 @@ Result<void> SnapshotExtractor::plan(std::vector<Intent> pending) {
   return {};
 }
 
+// A target that was dropped, emptied or exchanged has lost what was copied; and beside rows that are there already,
+// those of a table without key would be there twice.
+Result<void> SnapshotExtractor::check_target() const {
+  bool copied = false;
+  for (const auto& [oid, part] : progress_->records().parts) {
+    for (const FinishedRange& one : part.ranges.finished()) copied = copied || one.rows.value_or(0) != 0;
+  }
+  if (copied && options_.target_state == SnapshotTarget::empty) {
+    return halt(Errc::config, "Rows of " + table_->name + " were copied before (" + progress_->path() + "), and the " +
+                                  "target has none: it was dropped, emptied or exchanged. Begin anew with --again.");
+  }
+  if (anew_ && !table_->keyed && !options_.repeats_allowed && options_.target_state == SnapshotTarget::filled) {
+    return halt(Errc::config,
+                "Table " + table_->name + " has no key, and its target has rows: what is there already " +
+                    "would be doubled. Empty the target first (TRUNCATE TABLE), name another, go on with the "
+                    "state directory that the earlier copy had, or say delivery = \"at_least_once\".");
+  }
+  return {};
+}
+
 Result<void> SnapshotExtractor::check_same_plan() const {
   const SnapshotRecords& records = progress_->records();
   const std::string mend = " Use what it was started with, or begin anew with --again.";
@@ -101,9 +125,9 @@ Result<void> SnapshotExtractor::check_same_plan() const {
     return halt(Errc::config, "Table " + table_->name + " was dropped and made again since its snapshot in " +
                                   progress_->path() + " was begun." + mend);
   }
-  if (records.key.plan != table_->plan_hash()) {
+  if (records.key.plan != table_->plan_hash(options_.target)) {
     return halt(Errc::config, "The snapshot of " + table_->name + " in " + progress_->path() +
-                                  " was begun with other columns, types or another condition." + mend);
+                                  " was begun with other columns, types, another condition or another target." + mend);
   }
   for (const auto& point : records.points) {
     if (options_.point->xid_max - std::min(options_.point->xid_max, point.horizon) < age_max) continue;

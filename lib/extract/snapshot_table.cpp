@@ -99,11 +99,12 @@ std::string SnapshotTable::count(const SnapshotPart& part, PlaceRange range, std
          part.quoted + " t WHERE " + condition(range, since, 0);
 }
 
-std::uint64_t SnapshotTable::plan_hash() const {
+std::uint64_t SnapshotTable::plan_hash(const std::string& target) const {
   std::string text;
   put_little(text, fingerprint_of(*schema));
   put_text(text, selects);
   put_text(text, where);
+  put_text(text, target);
   return hash64(text);
 }
 

@@ -49,7 +49,7 @@ struct SnapshotTable {
   /// Two numbers: rows of the range (since `since`), and of them those that came since `changed_since`.
   std::string count(const SnapshotPart& part, PlaceRange range, std::uint64_t since, std::uint64_t changed_since) const;
   /// Hash of what is moved: columns, their types, the condition.
-  std::uint64_t plan_hash() const;
+  std::uint64_t plan_hash(const std::string& target) const;
 
  private:
   std::string condition(PlaceRange range, std::uint64_t since, std::uint64_t before) const;

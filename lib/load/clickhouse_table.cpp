@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/try.h"
@@ -58,6 +59,75 @@ Error missing_column(const ColumnSpec& column, const std::string& quoted, const 
                           quoted, column.name, quoted, quote_name(column.name), type ? *type : std::string("String")));
 }
 
+// "id, cityHash64(a, b)": at the commas that stand in no brackets and no quotes.
+std::vector<std::string> split_expressions(std::string_view list) {
+  std::vector<std::string> out;
+  std::string one;
+  int depth = 0;
+  char quote = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const char c = list[i];
+    if (quote != 0) {
+      if (c == '\\' && i + 1 < list.size()) one += list[i++];
+      if (list[i] == quote) quote = 0;
+    } else if (c == '`' || c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '(' || c == '[') {
+      ++depth;
+    } else if (c == ')' || c == ']') {
+      --depth;
+    } else if (c == ',' && depth == 0) {
+      out.push_back(std::exchange(one, {}));
+      while (i + 1 < list.size() && list[i + 1] == ' ') ++i;
+      continue;
+    }
+    one += list[i];
+  }
+  if (!one.empty()) out.push_back(std::move(one));
+  // Some servers print ORDER BY (id, x) with its brackets.
+  if (out.size() == 1 && out[0].size() >= 2 && out[0].front() == '(' && out[0].back() == ')')
+    return split_expressions(std::string_view(out[0]).substr(1, out[0].size() - 2));
+  return out;
+}
+
+// `a\nb`, as the server quotes names → the name.
+std::string unquoted(std::string_view name) {
+  if (name.size() < 2 || name.front() != '`' || name.back() != '`') return std::string(name);
+  static constexpr std::string_view marks = "bfnrt0av", bytes("\b\f\n\r\t\0\a\v", 8);
+  std::string out;
+  for (std::size_t i = 1; i + 1 < name.size(); ++i) {
+    if (name[i] == '\\' && i + 2 < name.size()) {
+      const std::size_t mark = marks.find(name[++i]);
+      out += mark == std::string_view::npos ? name[i] : bytes[mark];
+    } else if (name[i] == '`' && name[i + 1] == '`' && i + 2 < name.size()) {
+      out += name[++i];
+    } else {
+      out += name[i];
+    }
+  }
+  return out;
+}
+
+// Rows with one sorting key become one row: then the source's key has to be in it.
+Result<void> expect_key_kept(const TargetTable& table, const TargetOptions& target, const TableSchema& schema,
+                             const std::string& quoted) {
+  if (table.engine.find("Replacing") == std::string::npos || !table.sorting_key_known) return {};
+  std::vector<std::string> needed = schema.key_order;
+  if (needed.empty()) needed = {target.batch_column, target.row_column};
+  for (const std::string& name : needed) {
+    const bool there = std::any_of(table.sorting_key.begin(), table.sorting_key.end(),
+                                   [&](const std::string& e) { return unquoted(e) == name; });
+    if (there) continue;
+    return halt(
+        Errc::schema,
+        fmt::format("{} is a {} and keeps one row for each ({}), but column {} of the source's key is not among "
+                    "these, so different rows would become one: make the table with it in ORDER BY, or take a "
+                    "MergeTree",
+                    quoted, table.engine, fmt::join(table.sorting_key, ", "), name));
+  }
+  return {};
+}
+
 }  // namespace
 
 const TargetColumn* TargetTable::find(std::string_view name) const noexcept {
@@ -86,11 +156,18 @@ Result<bool> database_exists(Client& client, const std::string& database) {
 Result<std::optional<TargetTable>> describe_table(Client& client, const std::string& database,
                                                   const std::string& table) {
   const std::string where = " WHERE database = " + quote_text(database);
-  PGCH_ASSIGN(const auto engines,
-              texts(client, "SELECT engine FROM system.tables" + where + " AND name = " + quote_text(table), 1));
+  const std::string of_table = " FROM system.tables" + where + " AND name = " + quote_text(table);
+  PGCH_ASSIGN(const auto engines, texts(client, "SELECT engine" + of_table, 1));
   if (engines.empty()) return std::optional<TargetTable>();
   TargetTable out;
   out.engine = engines[0][0];
+  // The oldest servers do not tell.
+  if (const auto sorted = texts(client, "SELECT sorting_key" + of_table, 1); sorted && sorted->size() == 1) {
+    out.sorting_key = split_expressions(sorted->front().front());
+    out.sorting_key_known = true;
+  } else if (!sorted && sorted.error().recovery == Recovery::retry) {
+    return sorted.error();
+  }
   const std::string list = "SELECT name, type, default_kind, ";
   const std::string from = " FROM system.columns" + where + " AND table = " + quote_text(table);
   auto columns = texts(client, list + "toString(is_in_sorting_key)" + from, 4);
@@ -115,6 +192,7 @@ Result<TablePlan> plan_table(const std::string& database, const TargetOptions& t
     return halt(Errc::schema, fmt::format("{} is a view; pgch needs the table behind it as its target", plan.quoted));
   }
   PGCH_TRY(check_own_names(target, schema));
+  PGCH_TRY(expect_key_kept(table, target, schema, plan.quoted));
   for (const ColumnSpec& column : schema.columns) {
     const TargetColumn* there = table.find(column.name);
     if (there == nullptr) return missing_column(column, plan.quoted, server.version);

@@ -31,6 +31,8 @@ struct TargetColumn {
 };
 struct TargetTable {
   std::string engine;
+  std::vector<std::string> sorting_key;  // expressions, as the server prints them; empty also if it can't be asked
+  bool sorting_key_known = false;
   std::vector<TargetColumn> columns;
   const TargetColumn* find(std::string_view name) const noexcept;
 };

@@ -139,6 +139,8 @@ FieldPlan plan_field(const RawColumn& column, ColumnSpec& spec, const ColumnSele
   const std::string own = chosen(selection.misfit, column.name);
   FieldPlan field{column.name, column.type, type.decoder, layout_of(spec), true, spec.precision, spec.scale};
   field.misfit = misfit_of(own.empty() ? selection.types.misfit : own);
+  // Two keys that became the same would be one row at the target.
+  if (spec.key) field.misfit = Misfit::fail;
   spec.misfit = field.misfit;
   const bool becomes_null = type.can_misfit && field.misfit == Misfit::null;
   spec.nullable = !spec.key && (!column.not_null || becomes_null);
@@ -165,6 +167,11 @@ Result<void> add_columns(CatalogTable& out, const std::vector<RawColumn>& column
     const auto renamed = selection.rename.find(c.name);
     spec.name = renamed == selection.rename.end() ? c.name : renamed->second;
     spec.key = has(key, c.name);
+    if (spec.key && type.decoder == Decoder::bits_number && c.oid == oid::varbit) {
+      return halt(Errc::config, "Column \"" + c.name +
+                                    "\" is part of the key, and as uint64 its values 1 and 01 would " +
+                                    "be the same: take string for it (types.bit, table.as).");
+    }
     FieldPlan field = plan_field(c, spec, selection);
     spec.source_type = c.type;
     if (column_index(schema, spec.name) != npos) {

@@ -176,6 +176,13 @@ class Snapshot(System):
             fail(f"the plan is {plan}")
         self.snapshot(["keyless"], "--again", expect=2)  # it would double what is there
         self.snapshot(["keyed"], "--where", "id = 1", expect=2)  # begun with another condition
+        self.snapshot(["keyed"], "--target", "elsewhere", expect=2)  # … into another target
+        self.snapshot(["keyless"], "--state", os.path.join(self.work, "other-state"), expect=2)  # it would double what is there
+        self.clickhouse("DROP TABLE keyed")
+        self.snapshot(["keyed"], expect=2)  # what was copied is gone
+        again = self.snapshot(["keyed"], "--again")
+        if again["rows"] != self.rows:
+            fail(f"{again}")
         self.snapshot(["nowhere"], expect=2)
         self.snapshot(["parted_*"], "--pipeline", "other", expect=2)  # partitions are copied with their table
         some = self.snapshot(["par*", "public.keyl*"], "--dry-run")

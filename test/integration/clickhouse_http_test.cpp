@@ -92,6 +92,7 @@ class ScriptedServer {
     if (asks("SELECT version()")) return texts({"25.8.1.1", "UTC"});
     if (asks("FROM system.settings")) return texts({"insert_deduplication_token", "async_insert"});
     if (asks("SELECT engine FROM")) return texts({"ReplacingMergeTree"});
+    if (asks("SELECT sorting_key FROM")) return texts({"id"});
     if (asks("FROM system.columns"))
       return texts({"id", "Int32", "", "1", "name", "Nullable(String)", "", "0", "ok", "Bool", "", "0", "_version",
                     "UInt64", "", "0"});

@@ -365,6 +365,17 @@ TEST_CASE("a key that can't be looked up, or none at all, is said to be so", "[c
     CHECK_FALSE(refused.can_look);
     CHECK_THAT(refused.why_not, Catch::Contains("materialized"));
   }
+  // One row for each name: the others would be gone.
+  engine.ask(
+      "CREATE OR REPLACE TABLE simple (id Int32, name Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY "
+      "(ifNull(name, ''), `id` % 7)");
+  const auto lossy = engine.loader()->prepare(*simple({"id"}));
+  REQUIRE_FALSE(lossy);
+  CHECK_THAT(lossy.error().message, Catch::Contains("would become one"));
+  engine.ask(
+      "CREATE OR REPLACE TABLE simple (id Int32, name Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY "
+      "(ifNull(name, ''), id)");
+  CHECK(ok(engine.loader()->prepare(*simple({"id"}))).can_look);
   const auto by_float = table("by_float", {column("x", Kind::float64)}, {"x"});
   CHECK_FALSE(ok(engine.loader()->prepare(*by_float)).can_look);
 }

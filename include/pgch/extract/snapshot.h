@@ -46,6 +46,13 @@ struct SnapshotStatus {
   std::vector<std::string> warnings;            ///< a sentence each
 };
 
+/// What is known of the target before the first row.
+enum class SnapshotTarget : std::uint8_t {
+  unknown,  ///< a topic
+  empty,    ///< not there, or without rows: what an earlier process had copied is not there any more
+  filled,   ///< has rows
+};
+
 struct SnapshotOptions {
   PostgresOptions postgres;
   std::string table;  ///< "table" or "schema.table"; partitioned tables and views, too
@@ -56,6 +63,8 @@ struct SnapshotOptions {
   std::size_t queue_bytes_max = 64u << 20;  ///< read and not yet fetched; beside it each connection reads one batch
   std::string directory = "./pgch-state";   ///< of the progress file: <directory>/<pipeline>.snapshot
   std::string pipeline = "pgch";
+  std::string target;  ///< names it: a snapshot that was begun into another is not gone on with
+  SnapshotTarget target_state = SnapshotTarget::unknown;
   bool again = false;            ///< forget what an earlier process did
   bool repeats_allowed = false;  ///< at-least-once: what can only be had by repeating rows may be repeated
   std::shared_ptr<SnapshotPoint> point;
