@@ -156,7 +156,8 @@ void SnapshotTotals::print_table(const Table& t) const {
     return;
   }
   std::string line = fmt::format("{}: {}", t.name, counted(t.flow.rows_delivered, "row"));
-  if (s.rows_done > t.flow.rows_delivered) line += fmt::format(", {} with earlier runs", counted(s.rows_done, "row"));
+  if (s.rows_done > t.flow.rows_delivered + t.flow.rows_rejected)
+    line += fmt::format(", {} with earlier runs", counted(s.rows_done - t.flow.rows_rejected, "row"));
   if (t.flow.rows_found_landed != 0)
     line += "; " + counted(t.flow.rows_found_landed, "row") + " of an earlier attempt found at the target";
   print(line + (s.consistent ? fmt::format("; as of {}\n", last) : "\n"));

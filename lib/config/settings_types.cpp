@@ -6,8 +6,8 @@
 namespace pgch::config {
 namespace {
 
-Apply family(const char* name, List allowed) {
-  return word(name, std::move(allowed), [name](D d, const std::string& chosen) {
+Apply family(const char* name, const List& allowed) {
+  return word(name, allowed, [name](D d, const std::string& chosen) {
     d.config.types.as[std::string(name).substr(sizeof "types." - 1)] = chosen;
   });
 }

@@ -231,9 +231,12 @@ Error no_such_table(Connection& connection, std::string_view table, const std::s
         near = whole[static_cast<std::size_t>(std::find(bare.begin(), bare.end(), name) - bare.begin())];
     }
   }
-  return halt(Errc::not_found,
-              "There is no table " + asked + " in this PostgreSQL database, or the user may not use its schema; " +
-                  (near.empty() ? "check the name, the schema and the database." : "did you mean " + near + "?"));
+  return halt(
+      Errc::not_found,
+      "There is no table " + asked + " in this PostgreSQL database, or the user may not use its schema; " +
+          (table.find(',') != std::string_view::npos ? "several tables are named one by one: --table a --table b."
+           : near.empty()                            ? "check the name, the schema and the database."
+                                                     : "did you mean " + near + "?"));
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ for source in "${sources[@]}"; do
   fi
 done
 for job in "${building[@]}"; do wait "$job" || die "the fuzzer does not build"; done
-$compiler "${flags[@]}" "${objects[@]}" -lsimdjson -o "$out/fuzz"
+$compiler "${flags[@]}" "${objects[@]}" -lsimdjson -lxxhash -o "$out/fuzz"
 
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(PGCH_TEST_FUZZ=list "$out/fuzz" -runs=1 2>/dev/null); fi
 [ ${#targets[@]} -gt 0 ] || die "the fuzzer names no targets"
