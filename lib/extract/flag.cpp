@@ -74,6 +74,7 @@ Result<void> FlagExtractor::connect(FlagLane& lane) {
 // us.
 void FlagExtractor::drop(FlagLane& lane) {
   if (!lane.outs.empty()) ++losses_;
+  if (lane.withholds) ++releases_;
   for (FlagOut& o : lane.outs) {
     o.picked.clear();
     o.tids.clear();
@@ -101,6 +102,7 @@ void FlagExtractor::finish(FlagLane& lane) {
     if (o.state == FlagOut::State::delivered) acknowledged_.push_back({stream_, std::move(o.position)});
   }
   lane.outs.clear();
+  if (std::exchange(lane.withholds, false)) ++releases_;
 }
 
 void FlagExtractor::pump() {
@@ -163,16 +165,22 @@ Result<Fetch> FlagExtractor::fetch(RowBatch& into, const BatchLimits& limits, Cl
     const bool replaying = !replays_.empty();
     if (replaying && reading != lanes_.end()) lane = free_lane();
     bool idle = false;
+    std::uint64_t releases = 0;
     if (lane != nullptr && replaying) return replay(*lane, into);
     if (lane != nullptr && orphans_.empty()) {
       PGCH_ASSIGN(const std::optional<Fetch> got, fetch_new(*lane, into, limits, wait));
       if (!got) continue;
       if (*got != Fetch::idle) return *got;
       idle = true;
+      releases = lane->releases;
     }
     PGCH_TRY(await_marks(wait, idle));
     if (failure_) continue;
-    if (idle) return Fetch::idle;
+    if (idle) {
+      const bool saw_all = releases == releases_ &&
+                           std::none_of(lanes_.begin(), lanes_.end(), [](const FlagLane& l) { return l.withholds; });
+      return saw_all ? Fetch::idle : Fetch::busy;
+    }
     if (free_lane() == nullptr || !orphans_.empty()) return Fetch::busy;
   }
 }
@@ -236,6 +244,7 @@ Result<void> FlagExtractor::select(FlagLane& lane, const BatchLimits& limits, co
   lane.xid = begun.cell(0, 0);
   lane.from_start = hint_.empty();
   lane.losses = losses_;
+  lane.releases = releases_;
   if (!hint_.empty()) {
     std::vector<pg::Parameter> parameters;
     for (const std::string& k : hint_) parameters.push_back({k});
@@ -352,6 +361,7 @@ Result<Fetch> FlagExtractor::replay(FlagLane& lane, RowBatch& into) {
     return failed(lane, std::move(r).error());
   }
   into.stream = stream_;
+  lane.withholds = answer->rows() > out.rows;
   if (out.rows > 0) {
     lane.outs.push_back(std::move(out));
     lane.state = State::held;
@@ -405,6 +415,7 @@ void FlagExtractor::abandon(const std::string& stream, const Position& position)
     const auto at = std::find_if(lane.outs.begin(), lane.outs.end(), same);
     if (at == lane.outs.end()) continue;
     at->state = FlagOut::State::abandoned;
+    lane.withholds = true;
     if (lane.state != State::held || !lane.decided()) return;
     if (auto r = lane.start_mark(*table_); !r) drop(lane);
     return;

@@ -80,6 +80,7 @@ class FlagExtractor final : public Extractor {
   std::vector<FlagOut> hollow_;   // out, with nothing to mark
   std::vector<Acknowledged> acknowledged_;
   std::uint64_t losses_ = 0;      ///< transactions with batches in them that died
+  std::uint64_t releases_ = 0;    ///< transactions that ended with rows locked and not marked
   std::optional<Error> failure_;  // of work that nobody waited for
   std::optional<FlagCut> cut_;
   std::vector<std::string> hint_;  // the last key seen; empty: start from the beginning

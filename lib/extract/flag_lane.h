@@ -39,8 +39,12 @@ struct FlagLane {
   bool began = false;                  ///< the stream's header was seen
   std::uint64_t limit = 0, taken = 0;  ///< rows asked for and rows received, of this transaction
   std::uint64_t to_mark = 0;
-  bool from_start = false;   ///< the statement had no hint
-  std::uint64_t losses = 0;  ///< how many transactions with batches were lost before the statement began
+  bool from_start = false;  ///< the statement had no hint
+  /// The transaction holds rows that it will not mark. Passes of other lanes skip them for as long, so only a pass that
+  /// began afterwards can say that there is nothing left.
+  bool withholds = false;
+  std::uint64_t releases = 0;  ///< how many such transactions had ended before the statement began
+  std::uint64_t losses = 0;    ///< how many transactions with batches were lost before the statement began
 
   bool marking() const noexcept {
     return state == State::updating || state == State::committing || state == State::rolling_back;

@@ -60,6 +60,20 @@ class Example(System):
         child.send_signal(signal.SIGKILL)
         child.wait()
 
+    def kill_midway(self, start, progress):
+        """Starts it and kills it when it has begun, with as many rows as it takes for some to be left. Their number."""
+        rows = ROWS
+        for _ in range(6):
+            self.add(rows)
+            before = progress()
+            child = start()
+            until("the first rows", lambda: progress() != before)
+            self.kill(child)
+            if left := self.unmarked():
+                return left
+            rows *= 2
+        fail(f"{rows // 2} rows were gone before the kill came")
+
     def unmarked(self):
         return int(self.sql(f"SELECT count(*) FROM {self.table} WHERE sent_to_kafka IS NOT TRUE"))
 
@@ -71,14 +85,12 @@ class Example(System):
 
 
 def custom_loader(example):
-    example.add(ROWS)
     file = os.path.join(example.work, "rows.tsv")
-    child = example.start(file)
-    until("the first rows in the file", lambda: os.path.exists(file) and os.path.getsize(file))
-    example.kill(child)
-    left = example.unmarked()
-    if left == 0:
-        fail("the kill came too late to show anything")
+
+    def size():
+        return os.path.getsize(file) if os.path.exists(file) else 0
+
+    left = example.kill_midway(lambda: example.start(file), size)
     example.expect_end(example.start(file))
     example.expect_printed(r"^\d+ rows written to .*rows\.tsv$")
     with open(file) as f:
@@ -93,15 +105,8 @@ def custom_loader(example):
 
 
 def embedded_in_a_service(example):
-    example.add(ROWS)
-    before = example.unmarked()
     url = f"http://127.0.0.1:{example.env['CH_PORT']}"
-    child = example.start(url)
-    until("the first marked rows", lambda: example.unmarked() < before)
-    example.kill(child)
-    left = example.unmarked()
-    if left == 0:
-        fail("the kill came too late to show anything")
+    left = example.kill_midway(lambda: example.start(url), example.unmarked)
     child = example.start(url)
     until("the rest of the rows", lambda: example.unmarked() == 0)
     example.add(10)

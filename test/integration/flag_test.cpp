@@ -377,6 +377,36 @@ TEST_CASE(
   CHECK(db.one("SELECT count(*) FROM user_logins WHERE sent_to_kafka IS NOT TRUE") == "0");
 }
 
+TEST_CASE("there is not nothing left while a batch's own transaction still locks a row that it will not mark") {
+  TestSchema db;
+  db.run(logins);
+  fill(db, 10);
+  RowBatch batch;
+  Intent intent;
+  {
+    auto x = opened(db.flag("user_logins"), db.context);
+    REQUIRE(next_batch(*x, batch, db.context, rows_at_once(6)));
+    intent = intent_of(batch);
+  }
+  // Row 3 has changed, so it is locked with the replayed batch but not part of it; and that batch's mark takes long.
+  db.run(
+      "UPDATE user_logins SET user_id = 999 WHERE id = 3; CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'; CREATE TRIGGER slow AFTER UPDATE ON user_logins FOR EACH ROW "
+      "WHEN "
+      "(NEW.id = 2) EXECUTE FUNCTION slow()");
+  auto x = opened(db.flag("user_logins"), db.context, {intent});
+  REQUIRE(next_batch(*x, batch, db.context));
+  CHECK(batch.rows == 5);
+  Target target;
+  target.load(batch);
+  REQUIRE(x->acknowledge(batch.stream, batch.position));
+  drain(*x, target, db.context);
+  CHECK(target.rows == 10);
+  CHECK(target.seen.count(3) == 1);
+  CHECK_FALSE(target.has_duplicates());
+  CHECK(db.one("SELECT count(*) FROM user_logins WHERE sent_to_kafka IS NOT TRUE") == "0");
+}
+
 TEST_CASE("an intent whose rows were all marked gives an empty batch, which is acknowledged at once") {
   TestSchema db;
   db.run(logins);
