@@ -59,9 +59,8 @@ Result<std::uint64_t> count_unsent(PostgresSession& source, const TableConfig& t
 
 std::string key_missing(const TableConfig& table) {
   return fmt::format(
-      "table {} has no key, and the flag method must know which rows it sent: add a primary key, or name unique "
-      "columns "
-      "with the setting table.key",
+      "table {} has no key, and the flag method must know which rows it sent: add a primary key, or name "
+      "unique columns with the setting table.key",
       table.name);
 }
 

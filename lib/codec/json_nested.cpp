@@ -94,33 +94,37 @@ class Walk {
     return {begin, static_cast<std::size_t>(rest_.data() - begin)};
   }
 
+  static TargetColumn target_of(const ColumnSpec& type) { return {&type, layout_of(type), width_of(layout_of(type))}; }
+  static bool is_text(const ColumnSpec& type, const TargetColumn& target) {
+    return target.layout == Layout::varlen && type.kind != Kind::bytes;
+  }
+
+  // leaf_ as a packed value. Whether it is NULL was packed before it: leaf_.nulls says nothing here.
+  ValueFault put_leaf(const TargetColumn& target, ValueFault fault, Bytes& out) {
+    if (fault != ValueFault::none) return fault;
+    if (target.width == 0) put_varint(out, leaf_.data.size());
+    put_raw(out, leaf_.data.data(), leaf_.data.size());
+    return ValueFault::none;
+  }
+
   ValueFault scalar(const ColumnSpec& type, Bytes& out) {
-    ColumnSpec plain = type;
-    plain.nullable = false;
-    const TargetColumn target{&plain, layout_of(type), width_of(layout_of(type))};
-    Column cell;
-    ValueFault fault = ValueFault::none;
-    const bool textual = target.layout == Layout::varlen && type.kind != Kind::bytes;
+    const TargetColumn target = target_of(type);
+    const bool textual = is_text(type, target);
+    leaf_.clear();
     if (rest_.empty()) return ValueFault::form;
     if (rest_.front() == '"') {
-      Bytes text;
-      if (!string(text)) return ValueFault::form;
-      if (textual) {
-        cell.data = std::move(text);
-      } else {
-        fault = append_from_string(target, as_text(text), cell);
-      }
-    } else if (rest_.front() == '[' || rest_.front() == '{' || (textual && type.kind == Kind::json)) {
+      if (textual) return put_leaf(target, string(leaf_.data) ? ValueFault::none : ValueFault::form, out);
+      text_.clear();
+      if (!string(text_)) return ValueFault::form;
+      return put_leaf(target, append_from_string(target, as_text(text_), leaf_), out);
+    }
+    if (rest_.front() == '[' || rest_.front() == '{' || (textual && type.kind == Kind::json)) {
       if (type.kind != Kind::json && type.kind != Kind::text) return ValueFault::type;
       const std::string_view text = raw();
-      put_raw(cell.data, text.data(), text.size());
-    } else {
-      fault = append_from_token(target, token(), cell);
+      put_raw(leaf_.data, text.data(), text.size());
+      return put_leaf(target, ValueFault::none, out);
     }
-    if (fault != ValueFault::none) return fault;
-    if (target.width == 0) put_varint(out, cell.data.size());
-    put_raw(out, cell.data.data(), cell.data.size());
-    return ValueFault::none;
+    return put_leaf(target, append_from_token(target, token(), leaf_), out);
   }
 
   ValueFault elements(const ColumnSpec& type, Bytes& out) {
@@ -139,25 +143,22 @@ class Walk {
     return ValueFault::none;
   }
 
+  // A key is always a string in JSON, also where it is a number.
   ValueFault key(const ColumnSpec& type, Bytes& out) {
-    Bytes text;
-    if (!string(text)) return ValueFault::form;
+    text_.clear();
+    if (!string(text_)) return ValueFault::form;
+    if (is_nested(type.kind)) return ValueFault::type;
     if (packs_null(type)) out.push_back(std::byte{0});
-    const TargetColumn target{&type, layout_of(type), width_of(layout_of(type))};
-    if (target.layout == Layout::varlen && type.kind != Kind::bytes) {
-      put_text(out, as_text(text));
-      return is_nested(type.kind) ? ValueFault::type : ValueFault::none;
+    const TargetColumn target = target_of(type);
+    leaf_.clear();
+    if (is_text(type, target)) {
+      put_text(out, as_text(text_));
+      return ValueFault::none;
     }
-    // A key is always a string in JSON, also where it is a number.
-    ColumnSpec plain = type;
-    plain.nullable = false;
-    const TargetColumn value{&plain, target.layout, target.width};
-    Column cell;
-    ValueFault fault = append_from_string(value, as_text(text), cell);
-    if (fault == ValueFault::type && !text.empty()) fault = append_from_token(value, as_text(text), cell);
-    if (fault == ValueFault::none && target.width == 0) put_varint(out, cell.data.size());
-    put_raw(out, cell.data.data(), cell.data.size());
-    return fault;
+    ValueFault fault = append_from_string(target, as_text(text_), leaf_);
+    const bool number = !text_.empty() && as_text(text_) != "null";
+    if (fault == ValueFault::type && number) fault = append_from_token(target, as_text(text_), leaf_);
+    return put_leaf(target, fault, out);
   }
 
   ValueFault pairs(const ColumnSpec& type, Bytes& out) {
@@ -213,6 +214,8 @@ class Walk {
   }
 
   std::string_view rest_;
+  Column leaf_;  // one value at a time; their memory is used again
+  Bytes text_;
 };
 
 }  // namespace

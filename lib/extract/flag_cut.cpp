@@ -8,8 +8,6 @@
 namespace pgch {
 namespace {
 
-constexpr std::uint32_t rows_between_looks = 256;
-
 bool is_trailer(std::span<const std::byte> message) noexcept {
   return message.size() >= 2 && message[0] == std::byte{0xFF} && message[1] == std::byte{0xFF};
 }
@@ -48,8 +46,7 @@ Result<bool> FlagCut::take(std::span<const std::byte>& message, RowBatch& into, 
         ++into.rows;
         ++rows;
         bytes_ += tuple.size() - message.size();
-        // Some values are larger here than on the wire (numerics and bits as text).
-        if (into.rows % rows_between_looks == 0) bytes_ = std::max(bytes_, into.bytes());
+        pg::count_decoded(into, bytes_);
         break;
       case pg::TupleOutcome::rejected:
         PGCH_TRY(set_aside(into, tuple, true));

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/try.h"
+#include "model/source_version.h"
 #include "pg/array.h"
 #include "pg/types.h"
 
@@ -72,10 +73,7 @@ Result<FlagGuard::Mark> FlagGuard::mark(const std::vector<std::string>& transact
   const pg::Parameter p{array.finish(), pg::oid::text_array, true};
   PGCH_ASSIGN(const pg::Answer got, connection_->exec(sql, {&p, 1}, "reading the log's position", patience(context)));
   if (got.rows() != 1) return halt(Errc::internal, "PostgreSQL did not say how far its log is.");
-  constexpr unsigned lsn_bits = 52;
-  return Mark{(((pg::number(got.cell(0, 1)) - 1) & 0xFFF) << lsn_bits) |
-                  (pg::number(got.cell(0, 0)) & ((std::uint64_t{1} << lsn_bits) - 1)),
-              got.cell(0, 2) == "t"};
+  return Mark{source_version(pg::number(got.cell(0, 1)), pg::number(got.cell(0, 0))), got.cell(0, 2) == "t"};
 }
 
 }  // namespace pgch

@@ -1,8 +1,6 @@
 // Scan: COPY of a table in one REPEATABLE READ transaction, in batches.
 #include "pgch/extract/scan.h"
 
-#include <algorithm>
-
 #include "base/bytes.h"
 #include "base/try.h"
 #include "pg/catalog.h"
@@ -12,8 +10,6 @@
 
 namespace pgch {
 namespace {
-
-constexpr std::uint32_t rows_between_looks = 256;
 
 class ScanExtractor final : public Extractor {
  public:
@@ -102,8 +98,7 @@ Result<bool> ScanExtractor::take(RowBatch& into, const BatchLimits& limits) {
       case pg::TupleOutcome::row:
         ++into.rows;
         bytes_ += tuple.size() - message_.size();
-        // Some values are larger here than on the wire (numerics and bits as text).
-        if (into.rows % rows_between_looks == 0) bytes_ = std::max(bytes_, into.bytes());
+        pg::count_decoded(into, bytes_);
         break;
       case pg::TupleOutcome::rejected:
         into.rejected.push_back({decoder_.why(), display_name(*schema_), {}, std::string(as_text(tuple))});

@@ -4,13 +4,13 @@
 #include <set>
 
 #include "base/try.h"
+#include "model/source_version.h"
 #include "pg/connection.h"
 #include "pgch/extract/snapshot.h"
 
 namespace pgch {
 namespace {
 
-constexpr unsigned lsn_bits = 52;
 constexpr int calm_tries = 20;
 constexpr std::size_t open_xids_max = 10'000;
 constexpr std::uint64_t xid_epoch = std::uint64_t{1} << 32;
@@ -116,7 +116,7 @@ Result<std::shared_ptr<SnapshotPoint>> take_snapshot_point(const PostgresOptions
       out->open_xids.clear();
     }
     out->name = fmt::format("{} (timeline {}) at {} UTC", place.text, place.timeline, got.cell(0, 3));
-    out->version = (((place.timeline - 1) & 0xFFF) << lsn_bits) | (place.lsn & ((std::uint64_t{1} << lsn_bits) - 1));
+    out->version = source_version(place.timeline, place.lsn);
     out->system_identifier = place.system;
     // Best is a moment in which no transaction began: then each row's xmin says clearly on which side it is.
     if (out->horizon == out->xid_max || tries == calm_tries) break;

@@ -1,17 +1,9 @@
 #include "extract/snapshot_reader.h"
 
-#include <algorithm>
-#include <cstdlib>
-
 #include "base/bytes.h"
 #include "base/try.h"
 
 namespace pgch {
-namespace {
-
-constexpr std::uint32_t rows_between_looks = 256;
-
-}  // namespace
 
 SnapshotReader::SnapshotReader(const SnapshotTable& table, const SnapshotOptions& options, const Context& context)
     : table_(table),
@@ -75,8 +67,7 @@ Result<SnapshotReader::Taken> SnapshotReader::take(RowBatch& into, const BatchLi
       case pg::TupleOutcome::row:
         ++into.rows;
         bytes_ += tuple.size() - message_.size();
-        // Some values are larger here than on the wire (numerics and bits as text).
-        if (into.rows % rows_between_looks == 0) bytes_ = std::max(bytes_, into.bytes());
+        pg::count_decoded(into, bytes_);
         break;
       case pg::TupleOutcome::rejected:
         into.rejected.push_back({decoder_.why(), table_.name, {}, std::string(as_text(tuple))});
@@ -176,10 +167,7 @@ Result<SnapshotReader::Counted> SnapshotReader::count(const SnapshotPiece& piece
                                       "comparing " + table_.name + " with its snapshot",
                                       {Clock::TimePoint::max(), context_.stop}));
   if (!got) return std::move(got).error();
-  const auto number = [&](std::size_t column) {
-    return std::strtoull(std::string(got->cell(0, column)).c_str(), nullptr, 10);
-  };
-  return Counted{number(0), number(1)};
+  return Counted{pg::number(got->cell(0, 0)), pg::number(got->cell(0, 1))};
 }
 
 }  // namespace pgch

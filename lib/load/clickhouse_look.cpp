@@ -191,9 +191,9 @@ Result<Landed> by_key(Client& client, const TablePlan& plan, const TargetOptions
 
 LoaderTraits look_traits(const TablePlan& plan, const TargetOptions& target) {
   // Merges make other rows of the rows that came, or nothing stays at all.
-  for (const char* merging : {"Summing", "Aggregating", "Collapsing", "Coalescing", "Graphite", "Null", "Memory",
-                              "Buffer", "Set", "Join", "EmbeddedRocksDB"}) {
-    if (plan.engine.find(merging) == std::string::npos) continue;
+  for (const char* unfit : {"Summing", "Aggregating", "Collapsing", "Coalescing", "Graphite", "Null", "Memory",
+                            "Buffer", "Set", "Join", "EmbeddedRocksDB"}) {
+    if (plan.engine.find(unfit) == std::string::npos) continue;
     return {false,
             fmt::format(
                 "{} is a {}, which does not keep the rows as they come, or not for good, so whether they came can't be "

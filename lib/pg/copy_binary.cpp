@@ -11,10 +11,19 @@
 namespace pgch::pg {
 namespace {
 
+constexpr const char* too_large = "is too large for one batch";
+
 template <class T>
 void append_fixed(Column& column, T value) {
   const auto* p = reinterpret_cast<const std::byte*>(&value);
   column.data.insert(column.data.end(), p, p + sizeof(T));
+}
+
+// Ends are 32 bits wide. False: the value lies beyond what they can say.
+bool push_end(Column& column) {
+  if (column.data.size() > std::numeric_limits<std::uint32_t>::max()) return false;
+  column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+  return true;
 }
 
 bool append_varlen(Column& column, std::span<const std::byte> cell) {
@@ -59,10 +68,10 @@ bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> 
       append_fixed(column, read_big<std::uint64_t>(p));
       return true;
     case Decoder::raw:
-      return append_varlen(column, cell) || refuse("is too large for one batch");
+      return append_varlen(column, cell) || refuse(too_large);
     case Decoder::jsonb:
       if (n == 0 || *p != std::byte{1}) return refuse("is a jsonb of a version that pgch does not know");
-      return append_varlen(column, cell.subspan(1)) || refuse("is too large for one batch");
+      return append_varlen(column, cell.subspan(1)) || refuse(too_large);
     case Decoder::uuid:
       if (n != 16) return refuse("has not the 16 bytes of a uuid");
       append_fixed(column, read_big<std::uint64_t>(p));
@@ -94,17 +103,14 @@ bool TupleDecoder::take_cell(const FieldPlan& field, std::span<const std::byte> 
     }
     case Decoder::numeric_text:
       if (text_from_numeric(cell, column.data) != NumericOutcome::ok) return refuse("is not a numeric");
-      column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
-      return true;
+      return push_end(column) || refuse(too_large);
     default:
       break;
   }
   const Decoded decoded = decode_value(field, cell, false, column.data);
   if (decoded.fit != Fit::ok) return refuse(decoded.why, decoded.fit == Fit::misfit);
   if (field.layout != Layout::varlen) return true;
-  if (column.data.size() > std::numeric_limits<std::uint32_t>::max()) return refuse("is too large for one batch");
-  column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
-  return true;
+  return push_end(column) || refuse(too_large);
 }
 
 bool TupleDecoder::take_null(const FieldPlan& field, Column& column) {
@@ -118,8 +124,7 @@ bool TupleDecoder::take_null(const FieldPlan& field, Column& column) {
   } else {
     column.data.resize(column.data.size() + width_of(field.layout));
   }
-  if (field.layout == Layout::varlen) column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
-  return true;
+  return field.layout != Layout::varlen || push_end(column) || refuse(too_large);
 }
 
 // A value that does not fit, and what the field's policy makes of it. False: the row is refused.
@@ -129,7 +134,7 @@ bool TupleDecoder::mend(const FieldPlan& field, std::span<const std::byte> cell,
   if (field.misfit == Misfit::null) return (field.nullable || field.null_as_default) && take_null(field, column);
   const Decoded decoded = decode_value(field, cell, true, column.data);
   if (decoded.fit != Fit::ok) return refuse(decoded.why);
-  if (field.layout == Layout::varlen) column.ends.push_back(static_cast<std::uint32_t>(column.data.size()));
+  if (field.layout == Layout::varlen && !push_end(column)) return refuse(too_large);
   if (field.nullable) column.nulls.push_back(0);
   return true;
 }

@@ -77,6 +77,12 @@ class TupleDecoder {
   bool misfit_ = false;  // a good value, but not for this column: the field's policy decides
 };
 
+/// After each row: `bytes`, the wire's so far, becomes the columns' where these are larger (numerics and bits as text),
+/// so that BatchLimits::bytes_max bounds what is held. Looks every 256 rows only.
+inline void count_decoded(const RowBatch& batch, std::size_t& bytes) noexcept {
+  if (batch.rows % 256 == 0 && batch.bytes() > bytes) bytes = batch.bytes();
+}
+
 /// The bytes of one field of a tuple, for rows that were rejected; nullopt if it is NULL or not there.
 std::optional<std::span<const std::byte>> tuple_cell(std::span<const std::byte> tuple, std::size_t field) noexcept;
 

@@ -40,6 +40,7 @@ class Comparison {
   std::uint64_t not_kept() const noexcept { return not_kept_.total(); }
   DifferenceCounts counts() const;
   // Reads both sides' rows of those keys, found in these ranges: `source` and `target` get batches of only such rows.
+  // Returns how many rows of the source's ranges could not be read as columns.
   using BatchSink = std::function<Result<void>(const RowBatch&, const Rows&, std::size_t row)>;
   Result<std::uint64_t> visit(const std::vector<Found>& which, const BatchSink& source, const BatchSink& target);
 

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/try.h"
+#include "model/source_version.h"
 #include "pgch/verify.h"
 #include "verify/cell_text.h"
 #include "verify/session.h"
@@ -63,8 +64,7 @@ Result<std::uint64_t> Repair::position() {
                            "8))::pg_catalog.bit(32)::pg_catalog.int8"));
   PGCH_ASSIGN(const std::uint64_t flushed, to_number(rows.at(0).at(0).value_or("")));
   PGCH_ASSIGN(const std::uint64_t timeline, to_number(rows.at(0).at(1).value_or("")));
-  constexpr unsigned lsn_bits = 52;
-  return (((timeline - 1) & 0xFFF) << lsn_bits) | (flushed & ((std::uint64_t{1} << lsn_bits) - 1));
+  return source_version(timeline, flushed);
 }
 
 Result<void> Repair::open_loader() {
