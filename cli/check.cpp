@@ -3,66 +3,18 @@
 
 #include <CLI/CLI.hpp>
 
+#include "method.h"
 #include "pgch/load/clickhouse.h"
-#include "source.h"
 #include "stages.h"
 
 namespace pgch::cli {
 namespace {
 
-struct Findings {
-  bool json = false;
-  std::vector<std::string> problems, advice;
-  int status = exit_done;
-  void good(const std::string& line) const {
-    if (!json) print("ok       " + line + "\n");
-  }
-  // What has to be changed by hand outweighs what may be well again in a minute.
-  void problem(std::string line, Errc code) {
-    if (!json) print("MISSING  " + line + "\n");
-    problems.push_back(std::move(line));
-    status = std::max(status, exit_of(halt(code, {})) == exit_usage ? int{exit_usage} : int{exit_failed});
-  }
-  void problem(const Error& error) { problem(error.message, error.code); }
-  void advise(std::string line) {
-    if (!json) print("advice   " + line + "\n");
-    advice.push_back(std::move(line));
-  }
-};
-
-void check_flag(const Session& session, const TableConfig& table, const FlagFacts& facts, Findings& found) {
-  const std::string mend = "; mend it with: " + command_again(session, "setup", table) + " --apply";
-  if (!facts.may_select)
-    found.problem(
-        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name),
-        Errc::permission);
-  if (!facts.column_exists) {
-    found.problem(fmt::format("table {} has no column {}{}", table.name, table.flag_column, mend), Errc::not_found);
-    return;
-  }
-  if (!facts.column_is_boolean) {
-    found.problem(fmt::format("the column {} of table {} is no boolean; name another one with \"flag_column\"",
-                              table.flag_column, table.name),
-                  Errc::schema);
-  } else if (!facts.may_update) {
-    found.problem(fmt::format("no right to mark rows of table {}; mend it with: GRANT UPDATE ({}) ON {} TO <user>",
-                              table.name, table.flag_column, table.name),
-                  Errc::permission);
-  } else {
-    found.good("flag column " + table.flag_column);
-  }
-  if (facts.index_exists) {
-    found.good("partial index on the rows not sent");
-  } else {
-    found.advise("no partial index on the rows not sent: each batch reads past all that were sent" + mend);
-  }
-}
-
 // The table that is there, by the loader itself: it proves that every column fits, or says which does not.
 void check_existing_target(Session& session, const TableConfig& table, const TableSchema& schema, Findings& found) {
   TargetOptions target = target_of(session.config, table);
   target.create = false;
-  auto loader = make_clickhouse(clickhouse_of(session.config, table), target);
+  auto loader = loader_of(session.config, table, target);
   if (!loader) return found.problem(loader.error());
   const Context context{null_logger(), system_clock(), session.stop.get_token()};
   if (auto opened = (*loader)->open(context); !opened) return found.problem(opened.error());
@@ -123,13 +75,9 @@ Result<std::string> check_table(Session& session, PostgresSession& source, bool 
                       session.config.use_kafka ? "topic " + kafka_of(session.config, table).topic + " → " : "",
                       target_name(table)));
   }
-  auto facts = flag_facts(source, table);
-  if (!facts) {
-    found.problem(facts.error());
-    return std::string{};
-  }
-  check_flag(session, table, *facts, found);
-  auto described = describe_table(source, table, facts->column_exists);
+  const Method& method = method_of(table);
+  if (!method.check(session, source, table, found)) return std::string{};
+  auto described = method.describe(source, table);
   if (!described) {
     found.problem(described.error());
     return std::string{};

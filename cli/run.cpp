@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "flow.h"
+#include "method.h"
 #include "pgch/checkpoint/file.h"
 #include "stages.h"
 
@@ -17,11 +18,9 @@ std::optional<std::uint64_t> rows_waiting(Session& session, const TableConfig& t
   PostgresOptions options = session.config.postgres;
   options.statement_timeout_s = 5;
   auto source = open_postgres(options, session.context());
-  const auto name = quote_postgres_table(table.name), flag = quote_postgres(table.flag_column);
-  if (!source || !name || !flag) return std::nullopt;
-  const auto rows = (*source)->query("SELECT count(*) FROM " + *name + " WHERE " + *flag + " IS NOT TRUE");
-  if (!rows || rows->empty() || rows->front().empty() || !rows->front().front()) return std::nullopt;
-  return std::strtoull(rows->front().front()->c_str(), nullptr, 10);
+  if (!source) return std::nullopt;
+  const auto rows = method_of(table).unsent(**source, table);
+  return rows ? *rows : std::nullopt;
 }
 
 Result<int> flow(Session& session, const Choice& choice, Half half, const std::string& verb) {

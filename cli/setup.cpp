@@ -3,8 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "method.h"
 #include "pgch/load/clickhouse.h"
-#include "source.h"
 #include "stages.h"
 
 namespace pgch::cli {
@@ -27,7 +27,7 @@ Result<std::string> target_ddl(Session& session, const TableConfig& table, const
 }
 
 Result<void> apply_target(Session& session, const TableConfig& table, const TableSchema& schema) {
-  auto loader = make_clickhouse(clickhouse_of(session.config, table), target_of(session.config, table));
+  auto loader = loader_of(session.config, table);
   if (!loader) return std::move(loader).error();
   const Context context = session.context();
   if (auto opened = (*loader)->open(context); !opened) return opened;
@@ -54,18 +54,12 @@ Result<void> setup_database(Session& session, const TableConfig& table, const Ch
 
 Result<void> setup_table(Session& session, PostgresSession& source, const TableConfig& table, const Choice& choice,
                          const std::string& version) {
-  auto facts = flag_facts(source, table);
-  if (!facts) return std::move(facts).error();
-  if (facts->column_exists && !facts->column_is_boolean) {
-    return halt(Errc::schema,
-                fmt::format("The column {} of table {} is no boolean; name another one with \"flag_column\".",
-                            table.flag_column, table.name));
-  }
-  auto described = describe_table(source, table, facts->column_exists);
+  const Method& method = method_of(table);
+  auto described = method.describe(source, table);
   if (!described) return std::move(described).error();
-  // Before anything is changed: with the flag column alone nothing could be moved.
+  // Before anything is changed: with the method's columns alone nothing could be moved.
   if (described->schema.key_order.empty()) return halt(Errc::schema, key_missing(table) + ".");
-  auto statements = flag_setup_sql(table, *described);
+  auto statements = method.setup_sql(source, table, *described);
   if (!statements) return std::move(statements).error();
   for (const std::string& sql : *statements) {
     show("PostgreSQL", sql);
@@ -118,7 +112,7 @@ Result<int> teardown(Session& session, const Choice& choice) {
   auto source = open_postgres(session.config.postgres, session.context());
   if (!source) return std::move(source).error();
   for (const TableConfig& table : *tables) {
-    auto statements = flag_teardown_sql(table);
+    auto statements = method_of(table).teardown_sql(table);
     if (!statements) return std::move(statements).error();
     for (const std::string& sql : *statements) {
       show("PostgreSQL", sql);
@@ -155,11 +149,10 @@ Result<int> ddl(Session& session, const Choice& choice) {
     if (require_source(session)) {
       auto source = open_postgres(session.config.postgres, session.context());
       if (!source) return std::move(source).error();
-      auto facts = flag_facts(**source, table);
-      if (!facts) return std::move(facts).error();
-      auto described = describe_table(**source, table, facts->column_exists);
+      const Method& method = method_of(table);
+      auto described = method.describe(**source, table);
       if (!described) return std::move(described).error();
-      auto statements = flag_setup_sql(table, *described);
+      auto statements = method.setup_sql(**source, table, *described);
       if (!statements) return std::move(statements).error();
       for (const std::string& sql : *statements) show("PostgreSQL", sql);
       schema = std::move(described->schema);

@@ -201,7 +201,7 @@ Result<Stages> snapshot_stages(Session& session, const TableConfig& table, const
     return stages;
   }
   for (std::uint32_t i = 0; i < loaders; ++i) {
-    auto loader = make_clickhouse(clickhouse_of(config, table), target_of(config, table));
+    auto loader = loader_of(config, table);
     if (!loader) return std::move(loader).error();
     if (i == 0) {
       stages.loader = *std::move(loader);

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "method.h"
 #include "pgch/checkpoint/file.h"
-#include "pgch/extract/flag.h"
 #include "pgch/load/clickhouse.h"
 #include "pgch/transport/kafka.h"
 
@@ -118,11 +117,16 @@ Result<void> drop_topic(const KafkaOptions& options, const Context& context) {
 #endif
 }
 
+Result<std::unique_ptr<Loader>> loader_of(const Config& config, const TableConfig& table,
+                                          std::optional<TargetOptions> target) {
+  return make_clickhouse(clickhouse_of(config, table), target ? *std::move(target) : target_of(config, table));
+}
+
 Result<Stages> stages_of(Session& session, const TableConfig& table, Half half) {
   const Config& config = session.config;
   Stages stages;
   if (half != Half::consume) {
-    auto extractor = make_flag(flag_of(config, table));
+    auto extractor = method_of(table).make(config, table);
     if (!extractor) return std::move(extractor).error();
     stages.extractor = *std::move(extractor);
     auto journal = make_file_journal(journal_of(config, table));
@@ -141,7 +145,7 @@ Result<Stages> stages_of(Session& session, const TableConfig& table, Half half) 
     stages.transport = *std::move(transport);
   }
   if (half != Half::produce) {
-    auto loader = make_clickhouse(clickhouse_of(config, table), target_of(config, table));
+    auto loader = loader_of(config, table);
     if (!loader) return std::move(loader).error();
     stages.loader = *std::move(loader);
   }

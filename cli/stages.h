@@ -1,6 +1,8 @@
 // From one [[table]] to the stages of its pipeline.
 #pragma once
 
+#include <optional>
+
 #include "pgch/pipeline.h"
 #include "program.h"
 
@@ -9,6 +11,9 @@ namespace pgch::cli {
 enum class Half : std::uint8_t { whole, produce, consume };
 
 Result<Stages> stages_of(Session& session, const TableConfig& table, Half half);
+/// Into the table's target, or into `target` in its place.
+Result<std::unique_ptr<Loader>> loader_of(const Config& config, const TableConfig& table,
+                                          std::optional<TargetOptions> target = {});
 Result<std::unique_ptr<Transport>> transport_of(const KafkaOptions& options);
 /// Topic of the dead letters of what is consumed.
 std::string dead_letter_topic(const KafkaOptions& options);

@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "method.h"
 #include "pgch/checkpoint/file.h"
 #include "pgch/load/clickhouse.h"
-#include "source.h"
 #include "stages.h"
 
 namespace pgch::cli {
@@ -86,11 +86,11 @@ void journal_facts(Session& session, const TableConfig& table, Facts& facts) {
 void source_facts(Session& session, PostgresSession* source, const TableConfig& table, Facts& facts) {
   (void)session;
   if (source == nullptr) return;
-  auto unsent = count_unsent(*source, table);
-  if (unsent) {
-    facts.number("unsent_rows", *unsent);
-  } else {
+  auto unsent = method_of(table).unsent(*source, table);
+  if (!unsent) {
     facts.error("source_error", unsent.error());
+  } else if (*unsent) {
+    facts.number("unsent_rows", **unsent);
   }
 }
 

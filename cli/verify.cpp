@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "pgch/extract/scan.h"
+#include "stages.h"
 #include "verifying.h"
 
 namespace pgch::cli {
@@ -130,9 +131,7 @@ VerifySides sides_of(Session& session, const TableConfig& table) {
     return make_scan(std::move(options));
   };
   sides.target = [&session, table, context] { return open_clickhouse(clickhouse_of(session.config, table), context); };
-  sides.loader = [&session, table] {
-    return make_clickhouse(clickhouse_of(session.config, table), target_of(session.config, table));
-  };
+  sides.loader = [&session, table] { return loader_of(session.config, table); };
   return sides;
 }
 

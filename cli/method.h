@@ -1,0 +1,46 @@
+// A way to find new rows, as the command needs it: a new one is a file of its own and a row in method.cpp.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "findings.h"
+#include "pgch/extractor.h"
+#include "pgch/postgres.h"
+#include "program.h"
+
+namespace pgch::cli {
+
+struct Method {
+  const char* name;
+  Result<std::unique_ptr<Extractor>> (*make)(const Config& config, const TableConfig& table);
+  /// Says what is there, what is missing and what mends it. False: the table can't be looked at, so nothing more is to
+  /// be said of it.
+  bool (*check)(const Session& session, PostgresSession& source, const TableConfig& table, Findings& found);
+  /// The table without the method's own columns, whether they are there or not.
+  Result<SourceTable> (*describe)(PostgresSession& source, const TableConfig& table);
+  /// Statements that make, or take away, what the method needs at PostgreSQL. `described` has a key.
+  Result<std::vector<std::string>> (*setup_sql)(PostgresSession& source, const TableConfig& table,
+                                                const SourceTable& described);
+  Result<std::vector<std::string>> (*teardown_sql)(const TableConfig& table);
+  /// How many rows wait; nullopt if the method can't tell.
+  Result<std::optional<std::uint64_t>> (*unsent)(PostgresSession& source, const TableConfig& table);
+};
+
+/// The configuration allows only names that are here.
+const Method& method_of(const TableConfig& table);
+extern const Method flag_method;
+
+/// What is wrong with a table without a key, and what mends it; without a full stop.
+std::string key_missing(const TableConfig& table);
+/// "<table>_<column>_<suffix>", quoted; cut, with a sum, where it would be longer than a name may be.
+Result<std::string> index_name(const TableConfig& table, const std::string& column, const std::string& suffix);
+/// The same in the table's schema, as DROP INDEX wants it.
+Result<std::string> index_in_schema(const TableConfig& table, const std::string& column, const std::string& suffix);
+/// The source's own names of the key's columns, quoted, with commas between them.
+Result<std::string> key_list(const SourceTable& described);
+/// "t" or "true".
+bool is_yes(const std::optional<std::string>& cell) noexcept;
+
+}  // namespace pgch::cli
