@@ -321,7 +321,8 @@ Result<void> FlagExtractor::seal(FlagLane& lane, RowBatch& into) {
     return retry(Errc::connection, "A transaction that held rows of " + display_name(*table_->schema) +
                                        " was lost; they are read again.");
   }
-  lane.outs.push_back(cut_->end(into, mark->version));
+  lane.outs.push_back(out_of(cut_->end(into, mark->version)));
+  into.position = lane.outs.back().position;
   into.stream = stream_;
   if (!cut_->last_key().empty()) last_key_ = cut_->last_key();
   if (lane.state == State::held) set_hint(lane);
@@ -356,11 +357,15 @@ Result<Fetch> FlagExtractor::replay(FlagLane& lane, RowBatch& into) {
   FlagOut out = std::move(replays_.front());
   replays_.pop_front();
   out.state = FlagOut::State::out;
-  if (auto r = cut_->again(*answer, position, into, out); !r) {
+  auto found = cut_->again(*answer, position, into);
+  if (!found) {
     replays_.push_front(std::move(out));
-    return failed(lane, std::move(r).error());
+    return failed(lane, std::move(found).error());
   }
+  out.found(*std::move(found));
   into.stream = stream_;
+  into.position = out.position;
+  into.intent = out.intent;
   lane.withholds = answer->rows() > out.rows;
   if (out.rows > 0) {
     lane.outs.push_back(std::move(out));

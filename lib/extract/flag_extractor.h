@@ -21,9 +21,9 @@
 #include <string>
 #include <vector>
 
-#include "extract/flag_cut.h"
 #include "extract/flag_guard.h"
 #include "extract/flag_lane.h"
+#include "extract/keyed_cut.h"
 #include "pgch/extract/flag.h"
 
 namespace pgch {
@@ -82,7 +82,7 @@ class FlagExtractor final : public Extractor {
   std::uint64_t losses_ = 0;      ///< transactions with batches in them that died
   std::uint64_t releases_ = 0;    ///< transactions that ended with rows locked and not marked
   std::optional<Error> failure_;  // of work that nobody waited for
-  std::optional<FlagCut> cut_;
+  std::optional<KeyedCut> cut_;
   std::vector<std::string> hint_;  // the last key seen; empty: start from the beginning
   std::vector<std::string> last_key_;
 };

@@ -53,6 +53,31 @@ Result<void> FlagGuard::check(const Context& context) {
   return {};
 }
 
+Result<void> FlagGuard::flush(const Context& context) {
+  static constexpr const char* sql =
+      "SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_insert_lsn() <= "
+      "pg_catalog.pg_current_wal_flush_lsn()";
+  PGCH_ASSIGN(const pg::Answer got, connection_->exec(sql, {}, "reading the log's position", patience(context)));
+  if (got.rows() == 1 && got.cell(0, 1) == "t") return {};
+  // The commit of a record of our own is waited for, and what lies before it is on the disk with it.
+  auto written = connection_->exec("SELECT pg_catalog.pg_logical_emit_message(true, 'pgch', '')", {},
+                                   "flushing the log", patience(context));
+  if (!written && written.error().code != Errc::permission) return std::move(written).error();
+  if (written) return {};
+  // The server's own writer does it within moments.
+  const std::string target(got.cell(0, 0));
+  const pg::Parameter p{target};
+  const auto until = context.clock.now() + std::chrono::seconds(10);
+  while (context.clock.now() < until && !context.stop.stop_requested()) {
+    PGCH_ASSIGN(const pg::Answer flushed,
+                connection_->exec("SELECT $1::pg_catalog.pg_lsn <= pg_catalog.pg_current_wal_flush_lsn()", {&p, 1},
+                                  "waiting for the log", patience(context)));
+    if (flushed.cell(0, 0) == "t") return {};
+    context.clock.sleep_until(context.clock.now() + std::chrono::milliseconds(50), context.stop);
+  }
+  return retry(Errc::timeout, "PostgreSQL has not flushed its log within 10 s.");
+}
+
 Result<FlagGuard::Mark> FlagGuard::mark(const std::vector<std::string>& transactions, const Context& context) {
   if (advance_) {
     // A change of a row that was read before, committed asynchronously, may lie at the very position that was given to

@@ -26,6 +26,9 @@ class FlagGuard {
   };
   /// How far the source's log is, and whether one of these transactions (xid8 as text) was aborted.
   Result<Mark> mark(const std::vector<std::string>& transactions, const Context& context);
+  /// Everything that is visible by now is on the server's disk on return: no crash of it takes that back, nor gives the
+  /// number of one of its transactions to another.
+  Result<void> flush(const Context& context);
   /// Something that was handed out may come again, perhaps changed: the next version must be above every earlier one.
   void forget() noexcept { advance_ = true; }
   pg::Connection& connection() noexcept { return *connection_; }

@@ -7,17 +7,17 @@
 
 namespace pgch {
 
-std::vector<std::string> key_arrays(const FlagPosition& position, const std::vector<std::uint32_t>& picked) {
-  std::vector<std::string> out;
-  for (const KeyCells& key : position.keys) {
-    pg::ArrayWriter array(pg::oid::text);
-    if (picked.empty()) {
-      for (std::size_t r = 0; r < key.size(); ++r) array.add(key.text(r));
-    } else {
-      for (const std::uint32_t r : picked) array.add(key.text(r));
-    }
-    out.emplace_back(array.finish());
-  }
+void FlagOut::found(FoundRows again) {
+  rows = static_cast<std::uint32_t>(again.picked.size());
+  tids = std::move(again.tids);
+  picked = std::move(again.picked);
+}
+
+FlagOut out_of(CutRows cut) {
+  FlagOut out;
+  out.position = encode(cut.rows);
+  out.rows = static_cast<std::uint32_t>(cut.rows.stamps.size());
+  out.tids = std::move(cut.tids);
   return out;
 }
 

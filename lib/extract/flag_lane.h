@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "extract/flag_table.h"
+#include "extract/keyed_cut.h"
 #include "pg/connection.h"
 #include "pg/copy_stream.h"
 
@@ -25,7 +26,10 @@ struct FlagOut {
   std::uint32_t rows = 0;             ///< to be marked
   enum class State : std::uint8_t { out, delivered, abandoned } state = State::out;
   std::optional<Intent> intent;  ///< of an earlier process
+
+  void found(FoundRows again);
 };
+FlagOut out_of(CutRows cut);
 
 struct FlagLane {
   enum class State : std::uint8_t { free, reading, held, updating, committing, rolling_back };
@@ -58,8 +62,5 @@ struct FlagLane {
   /// Ends the transaction without a mark.
   Result<void> start_rollback();
 };
-
-/// The keys of the chosen rows as array parameters: one array of texts for each key column.
-std::vector<std::string> key_arrays(const FlagPosition& position, const std::vector<std::uint32_t>& picked);
 
 }  // namespace pgch

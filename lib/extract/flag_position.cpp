@@ -28,7 +28,7 @@ Position encode(const FlagPosition& position) {
   b.push_back(static_cast<char>(format));
   put_varint(b, position.version);
   put_varint(b, position.moved);
-  put_varint(b, position.xmins.size());
+  put_varint(b, position.stamps.size());
   put_varint(b, position.keys.size());
   for (const KeyCells& key : position.keys) {
     put_text(b, key.name);
@@ -44,10 +44,10 @@ Position encode(const FlagPosition& position) {
       for (std::size_t r = 0; r < key.size(); ++r) put_text(b, as_text(key.texts.at(r, 0)));
     }
   }
-  for (std::size_t r = 0; r < position.xmins.size();) {
+  for (std::size_t r = 0; r < position.stamps.size();) {
     std::size_t end = r + 1;
-    while (end < position.xmins.size() && position.xmins[end] == position.xmins[r]) ++end;
-    put_varint(b, position.xmins[r]);
+    while (end < position.stamps.size() && position.stamps[end] == position.stamps[r]) ++end;
+    put_varint(b, position.stamps[r]);
     put_varint(b, end - r);
     r = end;
   }
@@ -84,10 +84,10 @@ Result<FlagPosition> decode_flag_position(const Position& position) {
     }
     out.keys.push_back(std::move(cells));
   }
-  while (out.xmins.size() < rows) {
-    const std::uint64_t xmin = in.varint(), run = in.varint();
-    if (!in.ok() || run == 0 || run > rows - out.xmins.size() || xmin > 0xFFFFFFFFU) return corrupt;
-    out.xmins.insert(out.xmins.end(), static_cast<std::size_t>(run), static_cast<std::uint32_t>(xmin));
+  while (out.stamps.size() < rows) {
+    const std::uint64_t stamp = in.varint(), run = in.varint();
+    if (!in.ok() || run == 0 || run > rows - out.stamps.size()) return corrupt;
+    out.stamps.insert(out.stamps.end(), static_cast<std::size_t>(run), stamp);
   }
   if (!in.ok() || !in.at_end()) return corrupt;
   return out;

@@ -5,7 +5,7 @@
 //   varint   rows that were moved; varint rows in all (the rest were rejected, and come last)
 //   varint   key columns; for each: text name, byte kind (0 texts, 1 integers),
 //            then one value a row: text, or the zigzag varint of the difference to the row before
-//   xmin:    runs of (varint xmin, varint rows) until all rows are covered
+//   stamps:  runs of (varint stamp, varint rows) until all rows are covered
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct FlagPosition {
   std::uint64_t version = 0;
   std::uint32_t moved = 0;
   std::vector<KeyCells> keys;
-  std::vector<std::uint32_t> xmins;  ///< one a row: moved first, then rejected
+  std::vector<std::uint64_t> stamps;  ///< one a row: moved first, then rejected; flag: its xmin
 };
 
 Position encode(const FlagPosition& position);

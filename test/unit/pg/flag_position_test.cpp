@@ -20,7 +20,7 @@ FlagPosition sample() {
   name.name = "na me";
   for (const char* s : {"", "a", "grüß", "a very long text that fits no small buffer"}) name.add_text(s);
   p.keys = {id, name};
-  p.xmins = {5, 5, 4294967295U, 5};
+  p.stamps = {5, 5, 4294967295U, 5};
   return p;
 }
 
@@ -31,7 +31,7 @@ TEST_CASE("a position of the flag method comes back as it was") {
   REQUIRE(back);
   CHECK(back->version == sample().version);
   CHECK(back->moved == 3);
-  CHECK(back->xmins == sample().xmins);
+  CHECK(back->stamps == sample().stamps);
   REQUIRE(back->keys.size() == 2);
   CHECK(back->keys[0].name == "id");
   CHECK(back->keys[0].integers == sample().keys[0].integers);
@@ -48,7 +48,7 @@ TEST_CASE("neighbouring integer keys cost a byte each") {
   for (std::int64_t i = 0; i < 10'000; ++i) id.integers.push_back(1'000'000'000'000 + i);
   p.keys = {id};
   p.moved = 10'000;
-  p.xmins.assign(10'000, 77);
+  p.stamps.assign(10'000, 77);
   CHECK(encode(p).bytes.size() < 10'100);
 }
 

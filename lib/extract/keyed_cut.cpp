@@ -1,4 +1,4 @@
-#include "extract/flag_cut.h"
+#include "extract/keyed_cut.h"
 
 #include <algorithm>
 
@@ -12,20 +12,25 @@ bool is_trailer(std::span<const std::byte> message) noexcept {
   return message.size() >= 2 && message[0] == std::byte{0xFF} && message[1] == std::byte{0xFF};
 }
 
+std::uint64_t read_stamp(std::string_view wire) noexcept {
+  ByteReader reader(wire);
+  return wire.size() == sizeof(std::uint32_t) ? reader.big<std::uint32_t>() : reader.big<std::uint64_t>();
+}
+
 }  // namespace
 
-FlagCut::FlagCut(const FlagTable& table)
+KeyedCut::KeyedCut(const KeyedTable& table)
     : table_(&table), decoder_(table.fields, table.main_fields()), extra_(table.extra_fields()) {
   row_bytes_ = table.catalog.source.row_bytes_estimate;
 }
 
-Error FlagCut::corrupt() const {
+Error KeyedCut::corrupt() const {
   return halt(Errc::corrupt,
               "While reading " + display_name(*table_->schema) +
                   ": PostgreSQL's rows are not what was asked for; was the table changed? Restart pgch.");
 }
 
-void FlagCut::begin(RowBatch& into) {
+void KeyedCut::begin(RowBatch& into) {
   into.reset(table_->schema);
   for (Column& c : extra_) c.clear();
   rejected_ = {};
@@ -34,8 +39,8 @@ void FlagCut::begin(RowBatch& into) {
   bytes_ = 0;
 }
 
-Result<bool> FlagCut::take(std::span<const std::byte>& message, RowBatch& into, const BatchLimits& limits,
-                           std::uint64_t& rows) {
+Result<bool> KeyedCut::take(std::span<const std::byte>& message, RowBatch& into, const BatchLimits& limits,
+                            std::uint64_t& rows) {
   while (!message.empty()) {
     const std::size_t taken = into.rows + into.rejected.size();
     const bool full = taken >= limits.rows_max || bytes_ + message.size() > limits.bytes_max;
@@ -45,12 +50,14 @@ Result<bool> FlagCut::take(std::span<const std::byte>& message, RowBatch& into, 
       case pg::TupleOutcome::row:
         ++into.rows;
         ++rows;
+        last_set_aside_ = false;
         bytes_ += tuple.size() - message.size();
         pg::count_decoded(into, bytes_);
         break;
       case pg::TupleOutcome::rejected:
         PGCH_TRY(set_aside(into, tuple, true));
         ++rows;
+        last_set_aside_ = true;
         bytes_ += tuple.size();
         break;
       case pg::TupleOutcome::trailer:
@@ -62,7 +69,7 @@ Result<bool> FlagCut::take(std::span<const std::byte>& message, RowBatch& into, 
   return true;
 }
 
-Result<void> FlagCut::set_aside(RowBatch& into, std::span<const std::byte> tuple, bool note) {
+Result<void> KeyedCut::set_aside(RowBatch& into, std::span<const std::byte> tuple, bool note) {
   std::vector<KeyCells> cells = table_->key_cells();
   if (!table_->add_keys(cells, tuple)) return corrupt();
   Rejected rejected;
@@ -72,26 +79,26 @@ Result<void> FlagCut::set_aside(RowBatch& into, std::span<const std::byte> tuple
   rejected.payload = as_text(tuple);
   into.rejected.push_back(std::move(rejected));
   if (!note) return {};
-  const auto xmin = pg::tuple_cell(tuple, table_->xmin_field), ctid = pg::tuple_cell(tuple, table_->ctid_field);
-  if (!xmin || xmin->size() != 4 || !ctid || ctid->size() != 6) return corrupt();
+  const auto stamp = pg::tuple_cell(tuple, table_->stamp_field);
+  if (!stamp || stamp->size() != width_of(table_->fields[table_->stamp_field].layout)) return corrupt();
   (void)table_->add_keys(rejected_.keys, tuple);  // it could be read just now
-  rejected_.xmins.push_back(ByteReader(*xmin).big<std::uint32_t>());
+  rejected_.stamps.push_back(read_stamp(as_text(*stamp)));
+  if (table_->ctid_field == npos) return {};
+  const auto ctid = pg::tuple_cell(tuple, table_->ctid_field);
+  if (!ctid || ctid->size() != 6) return corrupt();
   rejected_tids_.append(as_text(*ctid));
   return {};
 }
 
-FlagOut FlagCut::end(RowBatch& into, std::uint64_t version) {
-  FlagPosition position;
+CutRows KeyedCut::end(RowBatch& into, std::uint64_t version) {
+  CutRows out;
+  FlagPosition& position = out.rows;
   position.version = version;
   position.moved = into.rows;
   position.keys = table_->key_cells();
   table_->add_keys(position.keys, into, extra_);
-  last_key_.clear();
-  if (into.rows > 0) {
-    for (const KeyCells& k : position.keys) last_key_.push_back(k.text(into.rows - 1));
-  }
   for (std::size_t k = 0; k < position.keys.size(); ++k) {
-    for (std::size_t r = 0; r < rejected_.xmins.size(); ++r) {
+    for (std::size_t r = 0; r < rejected_.stamps.size(); ++r) {
       if (position.keys[k].integer) {
         position.keys[k].integers.push_back(rejected_.keys[k].integers[r]);
       } else {
@@ -99,35 +106,41 @@ FlagOut FlagCut::end(RowBatch& into, std::uint64_t version) {
       }
     }
   }
-  position.xmins.resize(into.rows);
-  const Column& xmins = extra(table_->xmin_field);
-  std::copy(xmins.data.begin(), xmins.data.end(), reinterpret_cast<std::byte*>(position.xmins.data()));
-  position.xmins.insert(position.xmins.end(), rejected_.xmins.begin(), rejected_.xmins.end());
-
-  FlagOut out;
-  out.position = encode(position);
-  out.rows = static_cast<std::uint32_t>(position.xmins.size());
-  out.tids = as_text(extra(table_->ctid_field).data);
-  out.tids += rejected_tids_;
+  position.stamps.resize(into.rows);
+  const Column& stamps = extra(table_->stamp_field);
+  if (width_of(table_->fields[table_->stamp_field].layout) == sizeof(std::uint64_t)) {
+    std::copy(stamps.data.begin(), stamps.data.end(), reinterpret_cast<std::byte*>(position.stamps.data()));
+  } else {
+    ByteReader reader(stamps.data);
+    for (std::uint64_t& stamp : position.stamps) stamp = reader.little<std::uint32_t>();
+  }
+  position.stamps.insert(position.stamps.end(), rejected_.stamps.begin(), rejected_.stamps.end());
+  last_key_.clear();
+  if (!position.stamps.empty()) {
+    const std::size_t last = (last_set_aside_ ? position.stamps.size() : into.rows) - 1;
+    for (const KeyCells& k : position.keys) last_key_.push_back(k.text(last));
+    last_stamp_ = position.stamps[last];
+  }
+  if (table_->ctid_field != npos) {
+    out.tids = as_text(extra(table_->ctid_field).data);
+    out.tids += rejected_tids_;
+  }
   into.version = version;
-  into.position = out.position;
-  if (out.rows > 0) row_bytes_ = static_cast<double>(bytes_) / out.rows;
+  if (!position.stamps.empty()) row_bytes_ = static_cast<double>(bytes_) / static_cast<double>(position.stamps.size());
   return out;
 }
 
-Result<void> FlagCut::again(const pg::Answer& answer, const FlagPosition& position, RowBatch& into, FlagOut& out) {
+Result<FoundRows> KeyedCut::again(const pg::Answer& answer, const FlagPosition& position, RowBatch& into) {
   begin(into);
-  out.tids.clear();
-  out.picked.clear();
-  out.rows = 0;
+  FoundRows found;
   const std::size_t fields = table_->fields.size();
   std::vector<std::byte> tuple;
   for (std::size_t r = 0; r < answer.rows(); ++r) {
     const auto number = ByteReader(answer.cell(r, fields)).big<std::int64_t>();
-    const auto xmin = ByteReader(answer.cell(r, table_->xmin_field)).big<std::uint32_t>();
-    if (number < 1 || static_cast<std::size_t>(number) > position.xmins.size()) return corrupt();
+    if (number < 1 || static_cast<std::size_t>(number) > position.stamps.size()) return corrupt();
     const auto index = static_cast<std::uint32_t>(number - 1);
-    if (xmin != position.xmins[index]) continue;  // changed since: it goes the ordinary way
+    if (read_stamp(answer.cell(r, table_->stamp_field)) != position.stamps[index])
+      continue;  // changed since: it goes the ordinary way
     tuple.clear();
     pg::append_tuple_head(tuple, fields);
     for (std::size_t f = 0; f < fields; ++f)
@@ -145,14 +158,11 @@ Result<void> FlagCut::again(const pg::Answer& answer, const FlagPosition& positi
       case pg::TupleOutcome::malformed:
         return corrupt();
     }
-    out.tids.append(answer.cell(r, table_->ctid_field));
-    out.picked.push_back(index);
-    ++out.rows;
+    if (table_->ctid_field != npos) found.tids.append(answer.cell(r, table_->ctid_field));
+    found.picked.push_back(index);
   }
   into.version = position.version;
-  into.position = out.position;
-  into.intent = out.intent;
-  return {};
+  return found;
 }
 
 }  // namespace pgch

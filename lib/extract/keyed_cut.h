@@ -7,31 +7,43 @@
 #include <string>
 #include <vector>
 
-#include "extract/flag_lane.h"
-#include "extract/flag_table.h"
+#include "extract/keyed_table.h"
 #include "pg/connection.h"
 #include "pg/copy_binary.h"
 #include "pgch/batch.h"
 
 namespace pgch {
 
-class FlagCut {
+/// The rows of a batch.
+struct CutRows {
+  FlagPosition rows;
+  std::string tids;  ///< 6 bytes a row, as on the wire; empty if the table has no ctid_field
+};
+/// Those of them that were found again.
+struct FoundRows {
+  std::string tids;
+  std::vector<std::uint32_t> picked;  ///< their numbers in the position, from 0
+};
+
+class KeyedCut {
  public:
-  explicit FlagCut(const FlagTable& table);
+  explicit KeyedCut(const KeyedTable& table);
   /// Empties `into` and begins a batch.
   void begin(RowBatch& into);
   /// Decodes from `message` until it is empty (true) or the batch is full (false; the rest belongs to the next batch).
   /// `rows` counts what was taken, moved and rejected.
   Result<bool> take(std::span<const std::byte>& message, RowBatch& into, const BatchLimits& limits,
                     std::uint64_t& rows);
-  /// The batch is over: its position, and what it takes to mark its rows. Sets into.position.
-  FlagOut end(RowBatch& into, std::uint64_t version);
-  /// Fills `into` with those rows of a replay that are still as the position says, and `out` with what it takes to mark
-  /// them.
-  Result<void> again(const pg::Answer& answer, const FlagPosition& position, RowBatch& into, FlagOut& out);
+  /// The batch is over: which rows it has. Its position is still to be set.
+  CutRows end(RowBatch& into, std::uint64_t version);
+  /// Fills `into` with those rows of a replay that are still as the position says, and tells which they are. Its last
+  /// column is the row's number.
+  Result<FoundRows> again(const pg::Answer& answer, const FlagPosition& position, RowBatch& into);
 
-  /// Of the last batch: the key of its last moved row (empty if it had none), and its rows' mean size on the wire.
+  /// Of the last batch: key and stamp of the last row that was taken, moved or set aside (an empty key if there was
+  /// none), and its rows' mean size on the wire.
   const std::vector<std::string>& last_key() const noexcept { return last_key_; }
+  std::uint64_t last_stamp() const noexcept { return last_stamp_; }
   double row_bytes() const noexcept { return row_bytes_; }
 
  private:
@@ -39,13 +51,15 @@ class FlagCut {
   Error corrupt() const;
   const Column& extra(std::size_t field) const noexcept { return extra_[field - table_->main_fields()]; }
 
-  const FlagTable* table_;
+  const KeyedTable* table_;
   pg::TupleDecoder decoder_;
   std::vector<Column> extra_;
-  FlagPosition rejected_;  // keys and xmins of the rows set aside: they come last in the position
+  FlagPosition rejected_;  // keys and stamps of the rows set aside: they come last in the position
   std::string rejected_tids_;
   std::size_t bytes_ = 0;
   std::vector<std::string> last_key_;
+  std::uint64_t last_stamp_ = 0;
+  bool last_set_aside_ = false;
   double row_bytes_ = 0;
 };
 
