@@ -251,6 +251,28 @@ class Bench:
     def flag_http(self, rows):
         return self.flag_direct(rows, True)
 
+    def poll(self, rows, http=False):
+        """All rows of a table to which setup has just added its column; the baseline is the bare COPY BINARY of it, into nothing."""
+        if http:
+            self.start_serve()
+        table, target = self.table(rows), self.name("polled")
+        config = self.config(table, None, self.serve_url if http else None, target)
+        with open(config, "a") as f:
+            f.write('method = "poll"\nexclude = ["sent_to_kafka"]\n')
+        subprocess.run([self.pgch, "setup", "--apply", "--quiet", "--config", config], check=True, capture_output=True)
+        sql(f"VACUUM (ANALYZE) {table}; CHECKPOINT;")
+        started = time.monotonic()
+        subprocess.run(["psql", os.environ["PGCH_TEST_PG"], "-Xqc", f"COPY {table} ({COLUMNS}) TO STDOUT (FORMAT binary)"], check=True,
+                       stdout=subprocess.DEVNULL)
+        copy = rows / (time.monotonic() - started)
+        m = self.measure([self.pgch, "run", "--once", "--quiet", "--json", "--config", config], rows)
+        self.expect(config, rows, target)
+        sql(f"DROP TABLE {table}")
+        return self.report("poll-http" if http else "poll-direct", rows, m, [("COPY BINARY of the table into nothing", copy)])
+
+    def poll_http(self, rows):
+        return self.poll(rows, True)
+
     # Snapshots, beside what ClickHouse has of its own for it, in the same engine.
     def own_insert(self, table, rows, http, shape):
         """INSERT … SELECT FROM postgresql(…): one query, and two over key ranges side by side. The better, with its CPU by process."""
@@ -322,6 +344,7 @@ class Bench:
 
 CASES = {"flag-produce": Bench.flag_produce, "json-consume": Bench.json_consume, "json-consume-embedded": Bench.json_consume_embedded,
          "flag-direct": Bench.flag_direct, "flag-http": Bench.flag_http,
+         "poll-direct": Bench.poll, "poll-http": Bench.poll_http,
          **{f"snapshot-{way}{kind}": functools.partial(Bench.snapshot, http=way == "http", jsonb=kind == "-jsonb",
                                                        shape=kind[1:] if kind in ("-wide", "-narrow") else "logins")
             for way in ("direct", "http") for kind in ("", "-jsonb", "-wide", "-narrow")}}
