@@ -50,6 +50,9 @@ Result<std::string> beside(PostgresSession& source, const TableConfig& table, co
 }
 
 Result<std::unique_ptr<Extractor>> make(const Config& config, const TableConfig& table) {
+  if (table.shares > 1) {
+    return halt(Errc::config, "The setting table.share is for the flag method: a table has one reader that polls.");
+  }
   return make_poll(poll_of(config, table));
 }
 

@@ -67,6 +67,7 @@ void add_run(CLI::App& app, Program& program) {
            "Move rows from PostgreSQL to ClickHouse, until SIGTERM or with --once until nothing is left",
            "  pgch run --from postgresql://me@localhost/test_db --to chdb://./warehouse --table user_logins --once\n"
            "  pgch run --config pgch.toml\n"
+           "  pgch run --from … --to chdb://./warehouse --table user_logins --method poll\n"
            "  pgch run --from … --to http://localhost:8123 --table user_logins --kafka localhost:9092 --topic "
            "user_events\n");
 }

@@ -174,11 +174,13 @@ void add_setup(CLI::App& app, Program& program) {
   Wants wants;
   wants.source = wants.target = wants.kafka = wants.tables = true;
   wants.json = false;
-  CLI::App* command = add_verb(app, program, "setup",
-                               "Flag column, index, topic and target table: shows what it would do, --apply does it",
-                               "  pgch setup --from postgresql://me@localhost/test_db --table user_logins\n  pgch "
-                               "setup --config pgch.toml --apply\n",
-                               wants);
+  CLI::App* command =
+      add_verb(app, program, "setup",
+               "What the method needs (columns, index, triggers), topic and target table: shows what it would do, "
+               "--apply does it",
+               "  pgch setup --from postgresql://me@localhost/test_db --table user_logins\n  pgch "
+               "setup --config pgch.toml --apply\n  pgch setup --from … --table user_logins --method poll --apply\n",
+               wants);
   auto choice = std::make_shared<Choice>();
   command->add_flag("--apply", choice->apply, "Do it");
   on_parsed(command, program, [choice](Session& session) { return setup(session, *choice); });

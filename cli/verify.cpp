@@ -72,8 +72,12 @@ void say_what_next(const Session& session, const TableConfig& table, const Verif
   }
   std::cerr << "pgch: nothing waits at the source, so a further run changes nothing. Rows that were changed or deleted "
                "after they were sent, set aside as dead letters (pgch status), or written to the target by others "
-               "differ like this; to move rows again, reset their flag: UPDATE "
-            << table.name << " SET " << table.flag_column << " = FALSE WHERE …\n";
+               "differ like this";
+  if (table.method == "flag") {
+    std::cerr << "; to move rows again, reset their flag: UPDATE " << table.name << " SET " << table.flag_column
+              << " = FALSE WHERE …";
+  }
+  std::cerr << "\n";
 }
 
 // Called from two threads; a line every now and then.

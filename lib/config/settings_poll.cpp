@@ -67,6 +67,18 @@ std::vector<Setting> poll_settings() {
          t.poll.from_now = start == "now";
          return {};
        }},
+      {"table.poll_failover",
+       "stop, continue",
+       "stop",
+       "",
+       "Poll: what to do when another PostgreSQL server has taken over, which may lack what was read: continue if it "
+       "lacks nothing.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(const std::string what, as_word(given, "table.poll_failover", {"stop", "continue"}));
+         t.poll.after_failover = what == "continue";
+         return {};
+       }},
       {"table.poll_store",
        "file, database",
        "file",

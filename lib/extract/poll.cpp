@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/try.h"
+#include "model/source_version.h"
 
 namespace pgch {
 namespace {
@@ -69,6 +70,8 @@ Result<PollCursor> PollExtractor::first_cursor() {
   cursor.form = table_->form;
   cursor.source = table_->source;
   cursor.columns = table_->order_names();
+  PGCH_ASSIGN(const FlagGuard::Mark mark, guard_->mark({}, *context_));
+  cursor.version = mark.version;
   if (!options_.from_now) return cursor;
   if (table_->form == PollForm::plain) {
     PGCH_ASSIGN(const pg::Answer last,
@@ -119,6 +122,23 @@ Result<void> PollExtractor::check_time(const PollCursor& cursor) {
               "PostgreSQL is behind what was read from it before: it was restored, or another server took "
               "over without its last transactions. Rows that were written since would be left out: use "
               "another pipeline name, or `pgch verify` and `pgch repair`.");
+}
+
+// A server that took over may lack what was read from the one before, and gives its transactions' numbers to others:
+// what these write would count as read.
+Result<void> PollExtractor::check_timeline(std::uint64_t version) {
+  if (timeline_of(version) == timeline_of(next_.version)) return {};
+  const std::string what = "Another server has taken over, or this one was restored (the log's timeline has changed)";
+  if (!options_.after_failover || version < next_.version) {
+    return halt(Errc::data, what +
+                                ". If it may lack transactions that pgch had read, rows of others that got their "
+                                "numbers would be left out. If it lacks none (synchronous standby, planned switch), "
+                                "start once with table.poll_failover = \"continue\"; else also let `pgch verify` and "
+                                "`pgch repair` follow.");
+  }
+  context_->log.write(LogLevel::warning, what + "; going on, as table.poll_failover says.");
+  next_.version = version;
+  return {};
 }
 
 Result<void> PollExtractor::take_pending(std::vector<Intent> pending) {
@@ -220,6 +240,7 @@ Result<PollExtractor::Begun> PollExtractor::begin(const BatchLimits& limits) {
   if (worth != Begun::reading) return worth;
   // Before the rows are read, so that whoever changes one of them later is above it.
   PGCH_ASSIGN(const FlagGuard::Mark mark, guard_->mark({}, *context_));
+  PGCH_TRY(check_timeline(mark.version));
   version_ = std::max(mark.version, next_.version + 1);
   PGCH_ASSIGN(
       const pg::Answer now,

@@ -1,5 +1,7 @@
 #include "extract/poll_cursor.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/try.h"
 #include "pg/connection.h"
@@ -95,6 +97,24 @@ SnapshotBounds bounds_of(std::string_view snapshot) noexcept {
   if (first == std::string_view::npos) return {};
   const auto second = snapshot.find(':', first + 1);
   return {pg::number(snapshot.substr(0, first)), pg::number(snapshot.substr(first + 1, second - first - 1))};
+}
+
+std::uint64_t lowest_news(std::string_view seen, std::string_view round) {
+  const auto running = [](std::string_view snapshot) {
+    std::vector<std::uint64_t> out;
+    std::string_view rest = snapshot.substr(std::min(snapshot.size(), snapshot.rfind(':') + 1));
+    while (!rest.empty()) {
+      const std::size_t comma = std::min(rest.size(), rest.find(','));
+      out.push_back(pg::number(rest.substr(0, comma)));
+      rest.remove_prefix(std::min(rest.size(), comma + 1));
+    }
+    return out;  // PostgreSQL prints them in their order
+  };
+  const std::vector<std::uint64_t> now = running(round);
+  for (const std::uint64_t xid : running(seen)) {
+    if (!std::binary_search(now.begin(), now.end(), xid)) return xid;
+  }
+  return bounds_of(seen).xmax;
 }
 
 }  // namespace pgch

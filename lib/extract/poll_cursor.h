@@ -43,5 +43,8 @@ struct SnapshotBounds {
   std::uint64_t xmin = 0, xmax = 0;
 };
 SnapshotBounds bounds_of(std::string_view snapshot) noexcept;
+/// The lowest transaction that `round` may see and `seen` does not. One that runs through both is not among them, or
+/// each round would read everything since it began.
+std::uint64_t lowest_news(std::string_view seen, std::string_view round);
 
 }  // namespace pgch

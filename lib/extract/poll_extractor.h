@@ -65,6 +65,7 @@ class PollExtractor final : public Extractor {
   Result<PollCursor> first_cursor();
   Result<void> check_time(const PollCursor& cursor);
   Result<void> check_cursor(const PollCursor& cursor) const;
+  Result<void> check_timeline(std::uint64_t version);
   Result<void> take_pending(std::vector<Intent> pending);
   Result<void> connect();
   Result<void> claim();

@@ -127,7 +127,7 @@ std::string PollTable::where(const PollCursor& cursor, const std::string& now) c
     also(stamp + " < " + number(bounds_of(cursor.round).xmax));
     also(with(quoted_snapshot(cursor.round), stamp));
     if (!cursor.seen.empty()) {
-      also(stamp + " >= " + number(bounds_of(cursor.seen).xmin));
+      also(stamp + " >= " + number(lowest_news(cursor.seen, cursor.round)));
       also("NOT " + with(quoted_snapshot(cursor.seen), stamp));
     }
   } else if (form == PollForm::xid) {

@@ -13,4 +13,7 @@ constexpr std::uint64_t source_version(std::uint64_t timeline, std::uint64_t lsn
   return (((timeline - 1) & 0xFFF) << lsn_bits) | (lsn & ((std::uint64_t{1} << lsn_bits) - 1));
 }
 
+/// The timeline's part of it, as it stands there.
+constexpr std::uint64_t timeline_of(std::uint64_t version) noexcept { return version >> 52; }
+
 }  // namespace pgch

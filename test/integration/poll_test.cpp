@@ -332,6 +332,26 @@ TEST_CASE("a table without the column, or with one that does not show every row,
   CHECK(says(refused(poll_options(db, "v", state), db.context), "is not a table"));
 }
 
+TEST_CASE("a transaction that runs through several rounds is read once, in the one that it ends before") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 10);
+  Other slow(db);
+  slow.run("BEGIN; INSERT INTO t (note) VALUES ('slow')");
+  for (int i = 0; i < 20; ++i) insert(db, 100);
+  Target target;
+  auto x = opened(poll_options(db, "t", state), db.context);
+  drain(*x, target, db.context);
+  CHECK(target.rows == 2010);
+  insert(db, 1);
+  drain(*x, target, db.context);
+  CHECK(target.rows == 2011);
+  slow.run("COMMIT");
+  drain(*x, target, db.context);
+  CHECK(target.rows == 2012);
+  CHECK_FALSE(target.has_duplicates());
+}
+
 TEST_CASE("a stream has one reader") {
   TestSchema db;
   const ::test::Scratch state, elsewhere;

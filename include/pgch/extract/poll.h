@@ -36,6 +36,7 @@ struct PollOptions {
   std::string xid_column = "_pgch_xid";  ///< never moved
   std::vector<std::string> cursor;       ///< plain: columns that rise; empty: the key
   std::chrono::milliseconds lag{0};      ///< plain: a row is read when its cursor was passed that long ago
+  bool after_failover = false;           ///< go on although another server took over: see docs/GUARANTEES.md
   bool from_now = false;                 ///< at the first start: leave out what is there
   std::string stream;                    ///< empty: "poll:<schema.table>"
   PollStore store = PollStore::file;
