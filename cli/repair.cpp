@@ -10,16 +10,18 @@ namespace {
 
 std::string repair_json(const RepairReport& report, bool dry_run) {
   const bool mended = !dry_run && report.before.differences.total() != 0;
-  return fmt::format("{{\"table\":{},\"dry_run\":{},\"written\":{},\"deleted\":{},\"before\":{},\"after\":{}}}",
-                     json_text(report.before.source_table), dry_run, report.written, report.deleted,
-                     as_json(report.before), mended ? as_json(report.after) : "null");
+  return fmt::format(
+      "{{\"table\":{},\"dry_run\":{},\"written\":{},\"deleted\":{},\"left\":{},\"before\":{},\"after\":{}}}",
+      json_text(report.before.source_table), dry_run, report.written, report.deleted, report.left,
+      as_json(report.before), mended ? as_json(report.after) : "null");
 }
 
 void print_repair(const RepairReport& report, bool dry_run, const Session& session) {
   print_report(report.before, session);
   if (report.before.differences.total() == 0) return;
-  const std::string what =
-      fmt::format("{} copied again, {} deleted", counted(report.written, "row"), counted(report.deleted, "row"));
+  const std::string what = fmt::format(
+      "{} copied again, {} deleted{}", counted(report.written, "row"), counted(report.deleted, "row"),
+      report.left == 0 ? "" : fmt::format(", {} left: {}", counted(report.left, "extra row"), report.left_for));
   if (dry_run) {
     print(fmt::format("Nothing was changed (--dry-run). To be done for table {}: {}.\n", report.before.source_table,
                       what));

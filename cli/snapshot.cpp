@@ -248,7 +248,8 @@ Result<int> snapshot(Session& session, const Choice& choice) {
   SnapshotTotals totals(session);
   for (const Planned& one : *planned) {
     names.push_back(one.table.name);
-    totals.expect(one.table.name, one.plan.bytes);
+    totals.expect(one.table.name, one.plan.bytes,
+                  copy_cost(one.plan.bytes, one.plan.table.rows_estimate, one.plan.table.schema.columns.size()));
   }
   auto point = take_snapshot_point(session.config.postgres, names, session.context());
   if (!point) return std::move(point).error();

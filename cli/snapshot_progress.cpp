@@ -14,11 +14,12 @@ double SnapshotTotals::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
 }
 
-void SnapshotTotals::expect(const std::string& table, std::uint64_t bytes) {
+void SnapshotTotals::expect(const std::string& table, std::uint64_t bytes, double cost) {
   const std::lock_guard lock(mutex_);
   tables_.emplace_back();
   tables_.back().name = table;
   tables_.back().bytes = bytes;
+  tables_.back().cost = tables_.back().progress.cost = cost;
   started_ = std::chrono::steady_clock::now();
 }
 
@@ -27,6 +28,7 @@ std::shared_ptr<SnapshotStatus> SnapshotTotals::begin(const std::string& table) 
   current_ =
       &*std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) { return t.name == table && !t.status; });
   current_->status = std::make_shared<SnapshotStatus>();
+  current_->progress.begun_s = seconds();
   return current_->status;
 }
 
@@ -36,11 +38,13 @@ void SnapshotTotals::running(const Pipeline* pipeline) {
 }
 
 void SnapshotTotals::over(const PipelineStats& stats, const std::string& dead_letters, const Error* error) {
+  observe();
   const std::lock_guard lock(mutex_);
   pipeline_ = nullptr;
   current_->flow = stats.produce;
   current_->dead_letters = dead_letters;
   current_->over = true;
+  current_->progress.ended_s = seconds();
   if (error != nullptr) current_->error = error->message;
 }
 
@@ -62,6 +66,32 @@ SnapshotTotals::Sums SnapshotTotals::sums() const {
   return out;
 }
 
+// What the tables' statuses say now, and when it changed.
+void SnapshotTotals::observe() {
+  const std::lock_guard lock(mutex_);
+  for (Table& t : tables_) {
+    if (!t.status || t.progress.ended_s) continue;
+    TableProgress& p = t.progress;
+    const std::uint64_t total = t.status->bytes_total,
+                        skipped = std::min<std::uint64_t>(t.status->bytes_skipped, total);
+    const auto here = [&](std::uint64_t bytes) { return std::clamp(bytes, skipped, total) - skipped; };
+    const std::uint64_t read = here(t.status->bytes_read), done = here(t.status->bytes_done);
+    if (read != p.read || done != p.done) p.changed_s = seconds();
+    p.read = read;
+    p.done = done;
+    p.total = total - skipped;
+    // Of a resumed table only what is left.
+    p.cost =
+        t.status->already ? 0 : t.cost * (total == 0 ? 1 : static_cast<double>(p.total) / static_cast<double>(total));
+  }
+}
+
+std::optional<double> SnapshotTotals::left() const {
+  std::vector<TableProgress> all;
+  for (const Table& t : tables_) all.push_back(t.progress);
+  return seconds_left(all, seconds());
+}
+
 std::string SnapshotTotals::line() const {
   const std::lock_guard lock(mutex_);
   const Sums now = sums();
@@ -76,11 +106,10 @@ std::string SnapshotTotals::line() const {
                       human_bytes(static_cast<double>(now.bytes)), human_bytes(static_cast<double>(now.bytes_total)));
   }
   out += counted(now.rows, "row");
-  // What is finished, over the time it took: a first range says nothing yet.
+  // A first range says nothing yet.
   if (now.bytes_here != 0 && elapsed > 0.5 && now.bytes_total > now.bytes) {
-    const double rate = static_cast<double>(now.bytes_here) / elapsed;
-    out += fmt::format(", {}/s, {} left", human_bytes(rate),
-                       human_seconds(static_cast<double>(now.bytes_total - now.bytes) / rate));
+    out += fmt::format(", {}/s", human_bytes(static_cast<double>(now.bytes_here) / elapsed));
+    if (const auto seconds = left()) out += fmt::format(", {} left", human_seconds(*seconds));
   }
   if (current_ != nullptr && tables_.size() > 1) out += ", " + current_->name;
   if (pipeline_ != nullptr) {
@@ -95,12 +124,16 @@ std::string SnapshotTotals::line() const {
 std::shared_ptr<void> SnapshotTotals::display() {
   if (session_.quiet) return nullptr;
   auto thread = std::make_unique<std::jthread>([this](const std::stop_token& over) {
-    const auto interval = session_.log.terminal() ? std::chrono::milliseconds(250) : std::chrono::milliseconds(5000);
+    // Progress is looked at as often as that in either case, for the time that is left.
+    constexpr auto tick = std::chrono::milliseconds(250);
+    const unsigned ticks = session_.log.terminal() ? 1 : 20;
     std::mutex mutex;
     std::condition_variable_any wake;
-    for (;;) {
+    for (unsigned n = 1;; ++n) {
       std::unique_lock lock(mutex);
-      if (wake.wait_for(lock, over, interval, [&] { return over.stop_requested(); })) return;
+      if (wake.wait_for(lock, over, tick, [&] { return over.stop_requested(); })) return;
+      observe();
+      if (n % ticks != 0) continue;
       if (session_.log.terminal()) {
         session_.log.draw(line());
       } else {

@@ -12,14 +12,15 @@
 #include "pgch/extract/snapshot.h"
 #include "pgch/pipeline.h"
 #include "program.h"
+#include "snapshot_eta.h"
 
 namespace pgch::cli {
 
 class SnapshotTotals {
  public:
   explicit SnapshotTotals(Session& session);
-  /// A table that will come, and how large it is.
-  void expect(const std::string& table, std::uint64_t bytes);
+  /// A table that will come, how large it is, and what its copy costs (copy_cost).
+  void expect(const std::string& table, std::uint64_t bytes, double cost);
   /// Its copy begins; the status is filled by the extractor.
   std::shared_ptr<SnapshotStatus> begin(const std::string& table);
   void running(const Pipeline* pipeline);
@@ -33,6 +34,8 @@ class SnapshotTotals {
   struct Table {
     std::string name, dead_letters, error;
     std::uint64_t bytes = 0;
+    double cost = 0;
+    TableProgress progress;
     std::shared_ptr<SnapshotStatus> status;
     FlowStats flow;
     bool over = false;
@@ -41,6 +44,8 @@ class SnapshotTotals {
     std::uint64_t bytes = 0, bytes_here = 0, bytes_total = 0, rows = 0;
   };
   Sums sums() const;
+  void observe();
+  std::optional<double> left() const;
   std::string line() const;
   std::string as_json(const char* status, double seconds) const;
   void print_table(const Table& table) const;

@@ -102,10 +102,13 @@ struct RepairReport {
   VerifyReport before, after;  ///< `after` is empty with `dry_run`, and if there was nothing to mend
   std::uint64_t written = 0;   ///< rows copied again
   std::uint64_t deleted = 0;   ///< rows or keys deleted at the target
+  std::uint64_t left = 0;      ///< rows that look extra and stay, since that is not sure
+  std::string left_for;        ///< why, as a clause; empty if none was left
 };
 
 /// Verifies; copies lost, altered and stale rows again, deletes extra rows, leaves one of each double; verifies again.
-/// Extra rows stay where some rows of the source can't be read as the columns have it, or `where` leaves some out.
+/// Extra rows stay (`left`) where some rows of the source can't be read as the columns have it, or `where` leaves some
+/// out.
 /// Needs a key. May be interrupted at any moment and repeated. With `dry_run` nothing is changed.
 PGCH_EXPORT Result<RepairReport> repair(const VerifySides& sides, const VerifyOptions& options, bool dry_run,
                                         const Context& context);

@@ -246,6 +246,7 @@ void SnapshotExtractor::add_status() {
   }
   status_->bytes_total = std::max(total, done);
   status_->bytes_skipped = done;
+  status_->bytes_read = done;
   status_->bytes_done = done;
   status_->rows_done = rows;
   const auto& points = progress_->records().points;

@@ -195,6 +195,7 @@ Result<void> SnapshotExtractor::perform_read(SnapshotReader& reader, const Work&
   const FinishedRange finished{work.piece.range, version_, since ? work.rows_after : std::optional(rows)};
   const std::uint64_t bytes = since ? 0 : disk_bytes(part, work.piece.range);
   if (rows == 0) {
+    status_->bytes_read += bytes;
     const std::lock_guard lock(mutex_);
     notes_.push_back({part.oid, finished, bytes});
     blanks_.push_back(std::move(batch));
@@ -303,6 +304,7 @@ void SnapshotExtractor::hand_over(RowBatch&& batch, const SnapshotPosition& posi
     ready.batch.position = encode(position);
   }
   ready.size = ready.batch.bytes();
+  status_->bytes_read += ready.out.bytes;
   {
     const std::lock_guard lock(mutex_);
     ready_bytes_ += ready.size;

@@ -118,6 +118,12 @@ Result<void> expect_key_kept(const TargetTable& table, const TargetOptions& targ
     const bool there = std::any_of(table.sorting_key.begin(), table.sorting_key.end(),
                                    [&](const std::string& e) { return unquoted(e) == name; });
     if (there) continue;
+    if (schema.key_order.empty()) {
+      return halt(Errc::schema,
+                  fmt::format("{} is a {} and keeps one row for each ({}), but the source's table has no key, so "
+                              "different rows would become one: take a MergeTree, or name a key (table.key)",
+                              quoted, table.engine, fmt::join(table.sorting_key, ", ")));
+    }
     return halt(
         Errc::schema,
         fmt::format("{} is a {} and keeps one row for each ({}), but column {} of the source's key is not among "

@@ -22,6 +22,15 @@ constexpr std::size_t keys_of_a_delete = 2'000;
 constexpr unsigned rounds_max = 3;
 constexpr std::size_t keys_at_once = 100'000;
 
+// Why not everything that looks extra is: a row that the condition leaves out may have come by another way, and one of
+// those that can't be read as the columns have it (types.misfit) may have been moved under another policy. Empty: it
+// is.
+std::string unsure(const VerifyOptions& options, std::uint64_t unreadable) {
+  if (!options.where.empty()) return "the condition of this table leaves rows out, and these may be such";
+  if (unreadable == 0) return {};
+  return "rows of the source have values that no column can hold, and these may be such, moved under another policy";
+}
+
 class Repair {
  public:
   Repair(const VerifySides& sides, Session& session, const Context& context, RepairReport& report)
@@ -141,13 +150,15 @@ Result<void> Repair::gather(const std::vector<Found>& found) {
                     if (there.count(rows.key[row]) == 0) there.emplace(rows.key[row], select_rows(batch, {&number, 1}));
                     return {};
                   }));
-  // Not everything that looks extra is: a row that the condition leaves out may have come by another way, and one of
-  // those that can't be read as the columns have it (types.misfit) may have been moved under another policy.
-  const bool sure = session_.options.where.empty() && unreadable == 0;
+  const std::string doubt = unsure(session_.options, unreadable);
   for (const auto& [key, row] : there) {
     if (waiting.count(key) != 0) continue;
     const bool extra = present.count(key) == 0;
-    if (extra && !sure) continue;
+    if (extra && !doubt.empty()) {
+      ++report_.left;
+      report_.left_for = doubt;
+      continue;
+    }
     if (extra && both_.replaces() && both_.has_deleted()) {
       put(removes_, row, 0, RowOp::remove);
     } else if (extra || !both_.replaces() || kinds.at(key) == DifferenceKind::doubled) {
@@ -241,6 +252,8 @@ Result<void> Repair::run() {
   if (!moved && (moved.error().code == Errc::stopped || moved.error().code == Errc::connection))
     return std::move(moved).error();
   PGCH_TRY(open_loader());
+  report_.left = 0;
+  report_.left_for.clear();
   std::vector<Found> all = session_.comparison->found();
   std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) { return a.range < b.range; });
   for (std::size_t first = 0; first < all.size(); first += keys_at_once) {
@@ -268,7 +281,8 @@ Result<RepairReport> repair(const VerifySides& sides, const VerifyOptions& optio
   }
   if (dry_run) {
     report.written = found.total() - found.extra;
-    report.deleted = found.extra;
+    if (found.extra != 0) report.left_for = comparing::unsure(options, report.before.source_rejected);
+    (report.left_for.empty() ? report.deleted : report.left) = found.extra;
     return report;
   }
   for (unsigned round = 0; round < comparing::rounds_max && session->comparison->counts().total() != 0; ++round) {

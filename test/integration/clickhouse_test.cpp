@@ -380,6 +380,50 @@ TEST_CASE("a key that can't be looked up, or none at all, is said to be so", "[c
   CHECK_FALSE(ok(engine.loader()->prepare(*by_float)).can_look);
 }
 
+TEST_CASE("a table whose JSON gives back another text is looked at by version, or not at all", "[clickhouse]") {
+  const Embedded engine;
+  const auto schema = table("docs", {column("id", Kind::int32), column("doc", Kind::json)}, {"id"});
+  engine.ask("CREATE TABLE docs (id Int32, doc JSON) ENGINE = MergeTree ORDER BY id");
+  const auto traits = ok(engine.loader()->prepare(*schema));
+  CHECK_FALSE(traits.can_look);
+  CHECK_THAT(traits.why_not, Catch::Contains("_version") && Catch::Contains("doc") && Catch::Contains("JSON"));
+  const RowBatch batch = Rows(schema).value<std::int32_t>(1).text("{\"b\": 1, \"a\": 2}").take();
+  const auto loader = engine.loader();
+  ok(loader->prepare(*schema));
+  ok(loader->load(batch, attempt(1, 1)));
+  CHECK(error_of(loader->look(intent(1, {1}), batch, attempt(1, 1))).code == Errc::unsupported);
+  engine.ask("DROP TABLE docs");
+  engine.ask("CREATE TABLE docs (id Int32, doc JSON, _version UInt64) ENGINE = MergeTree ORDER BY id");
+  CHECK(ok(engine.loader()->prepare(*schema)).can_look);
+}
+
+TEST_CASE("a source without a key is not put into a table that keeps one row for each key", "[clickhouse]") {
+  const Embedded engine;
+  engine.ask("CREATE TABLE simple (id Int32, name Nullable(String)) ENGINE = ReplacingMergeTree ORDER BY id");
+  const Error e = error_of(engine.loader()->prepare(*simple({})));
+  CHECK(e.recovery == Recovery::halt);
+  CHECK_THAT(e.message, Catch::Contains("simple") && Catch::Contains("has no key"));
+}
+
+TEST_CASE("times within an array are not put into an array of numbers, which would hold whole seconds",
+          "[clickhouse]") {
+  const Embedded engine;
+  ColumnSpec times = column("times", Kind::array);
+  times.elements = {column("", Kind::time, true, 0, 6)};
+  times.source_type = "time without time zone[]";
+  const auto schema = table("days", {column("id", Kind::int32), times}, {"id"});
+  engine.ask("CREATE TABLE days (id Int32, times Array(Nullable(Int64))) ENGINE = MergeTree ORDER BY id");
+  const Error e = error_of(engine.loader()->prepare(*schema));
+  CHECK(e.code == Errc::schema);
+  CHECK_THAT(e.message, Catch::Contains("whole seconds") && Catch::Contains("MODIFY COLUMN `times`"));
+  // Nor without NULLs, for another reason.
+  engine.ask("CREATE OR REPLACE TABLE days (id Int32, times Array(Int64)) ENGINE = MergeTree ORDER BY id");
+  CHECK(error_of(engine.loader()->prepare(*schema)).code == Errc::schema);
+  engine.ask(
+      "CREATE OR REPLACE TABLE days (id Int32, times Array(Nullable(Time64(6)))) ENGINE = MergeTree ORDER BY id");
+  ok(engine.loader()->prepare(*schema));
+}
+
 TEST_CASE("look finds rows by long keys, each larger than a parser's default limit", "[clickhouse]") {
   const Embedded engine;
   const auto schema = table("long_keys", {column("k", Kind::bytes), column("v", Kind::int32)}, {"k"});

@@ -1,32 +1,12 @@
 #include <atomic>
 #include <thread>
 
-#include "test/integration/postgres_fixture.h"
+#include "test/integration/flag_fixture.h"
 
 using namespace pgch;
 using namespace pgch::testing;
 
 namespace {
-
-constexpr const char* logins =
-    "CREATE TABLE user_logins (id bigserial PRIMARY KEY, user_id int, event_type text, event_time timestamptz, payload "
-    "jsonb, sent_to_kafka boolean DEFAULT false);"
-    "CREATE INDEX ON user_logins (id) WHERE sent_to_kafka IS NOT TRUE;";
-
-void fill(TestSchema& db, int rows) {
-  db.run(
-      "INSERT INTO user_logins (user_id, event_type, event_time, payload) SELECT g, 'login', now(), '{\"ip\": "
-      "\"127.0.0.1\"}' FROM generate_series(1, " +
-      std::to_string(rows) + ") g");
-}
-
-std::unique_ptr<Extractor> opened(FlagOptions options, const Context& context, std::vector<Intent> pending = {}) {
-  auto made = make_flag(std::move(options));
-  if (!made) FAIL(made.error().message);
-  auto ok = (*made)->open(context, std::move(pending));
-  if (!ok) FAIL(ok.error().message);
-  return std::move(*made);
-}
 
 Error refused(FlagOptions options, const Context& context) {
   auto made = make_flag(std::move(options));
@@ -40,29 +20,6 @@ bool says(const Error& e, std::string_view part) {
   INFO(e.message);
   CHECK(e.message.find(part) != std::string::npos);
   return e.message.find(part) != std::string::npos;
-}
-
-BatchLimits rows_at_once(std::uint32_t n) {
-  BatchLimits limits;
-  limits.rows_max = n;
-  return limits;
-}
-
-/// Ends other sessions of the test's application: all, or only those that hold rows.
-void kill_sessions(TestSchema& db, bool only_holders = false) {
-  db.run(std::string("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = "
-                     "'pgch-test' AND pid <> pg_backend_pid()") +
-         (only_holders ? " AND state = 'idle in transaction'" : ""));
-}
-
-Intent intent_of(const RowBatch& batch) {
-  Intent intent;
-  intent.stream = batch.stream;
-  intent.sequence = 1;
-  intent.attempts = {1};
-  intent.position = batch.position;
-  intent.rows = batch.rows;
-  return intent;
 }
 
 }  // namespace

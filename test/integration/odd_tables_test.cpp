@@ -16,9 +16,11 @@ struct Scanned {
   std::vector<std::string> rejected;
 };
 
-Scanned scan(TestSchema& db, const std::string& table, const PostgresOptions& server = test_server()) {
+Scanned scan(TestSchema& db, const std::string& table, const PostgresOptions& server = test_server(),
+             const std::string& misfit = "fail") {
   ScanOptions options;
   options.postgres = server;
+  options.columns.types.misfit = misfit;
   options.table = table;
   auto made = make_scan(options);
   if (!made) FAIL(made.error().message);
@@ -208,4 +210,53 @@ TEST_CASE("row security shows its user just some rows, and a warning says so") {
   CHECK(scan(db, db.table("t"), server).rows == Rows{R"({"id":1,"owner":"me"})"});
   CHECK_THAT(db.log.text, Catch::Contains("row security"));
   db.run("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
+TEST_CASE("a key keeps every value apart: bit strings are not made numbers, and what no column holds is not clamped") {
+  TestSchema db;
+  db.run("CREATE TABLE bits (b varbit PRIMARY KEY, v varbit); INSERT INTO bits VALUES (B'1', B'1'), (B'01', B'01')");
+  ScanOptions options;
+  options.postgres = test_server();
+  options.table = db.table("bits");
+  options.columns.types.as = {{"bit", "uint64"}};
+  auto made = make_scan(options);
+  REQUIRE(made);
+  const auto refused = (*made)->open(db.context, {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::config);
+  CHECK_THAT(refused.error().message, Catch::Contains("part of the key") && Catch::Contains("1 and 01"));
+  // The flag method finds rows again by that key.
+  db.run("ALTER TABLE bits ADD sent_to_kafka boolean DEFAULT false");
+  FlagOptions flag = db.flag("bits");
+  flag.columns.types.as = {{"bit", "uint64"}};
+  auto by_flag = make_flag(flag);
+  REQUIRE(by_flag);
+  CHECK_FALSE((*by_flag)->open(db.context, {}));
+
+  db.run(
+      "CREATE TABLE days (d date, n numeric(4,1), v date, PRIMARY KEY (d, n)); INSERT INTO days VALUES ('infinity', 1, "
+      "'infinity'), ('2300-01-01', 1, NULL), ('2024-01-01', 'NaN', NULL), ('2024-01-01', 1, 'infinity')");
+  const Scanned days = scan(db, db.table("days"), test_server(), "clamp");
+  CHECK(days.rows == Rows{R"({"d":"2024-01-01","n":1.0,"v":"2299-12-31"})"});
+  REQUIRE(days.rejected.size() == 3);
+  for (const std::string& why : days.rejected)
+    CHECK_THAT(why, Catch::Contains("\"d\" (date)") || Catch::Contains("\"n\" (numeric(4,1))"));
+}
+
+TEST_CASE("a Decimal of more digits than ClickHouse has is refused for a single column, too") {
+  TestSchema db;
+  db.run("CREATE TABLE prices (id int PRIMARY KEY, price numeric)");
+  for (const char* wide : {"decimal(90,2)", "decimal(10,11)", "decimal(0,0)"}) {
+    ScanOptions options;
+    options.postgres = test_server();
+    options.table = db.table("prices");
+    options.columns.as = {{"price", wide}};
+    auto made = make_scan(options);
+    REQUIRE(made);
+    const auto refused = (*made)->open(db.context, {});
+    REQUIRE_FALSE(refused);
+    INFO(refused.error().message);
+    CHECK(refused.error().code == Errc::config);
+    CHECK_THAT(refused.error().message, Catch::Contains(wide) && Catch::Contains("price"));
+  }
 }

@@ -37,6 +37,7 @@ PGCH_EXPORT Result<std::shared_ptr<SnapshotPoint>> take_snapshot_point(const Pos
 struct SnapshotStatus {
   std::atomic<std::uint64_t> bytes_total{0};    ///< of the table's files, to be read in all
   std::atomic<std::uint64_t> bytes_skipped{0};  ///< of them, finished by an earlier process
+  std::atomic<std::uint64_t> bytes_read{0};     ///< of them, read, also by an earlier process
   std::atomic<std::uint64_t> bytes_done{0};     ///< of them, durable at the target, also by an earlier process
   std::atomic<std::uint64_t> rows_done{0};      ///< likewise
   std::atomic<bool> already{false};             ///< an earlier process had finished it; nothing was read

@@ -147,6 +147,10 @@ TEST_CASE("values are read strictly, with units") {
   CHECK(contains(error_of(from_file("[batch]\nrows = \"many\"\n")), "\"batch.rows\" must be a whole number"));
   CHECK(contains(error_of(from_file("delivery = \"twice\"\n")),
                  "\"delivery\" must be \"exactly_once\" or \"at_least_once\""));
+  for (const char* no_decimal :
+       {"decimal(90,2)", "decimal(10,11)", "decimal(0,0)", "decimal(10)", "decimal(10,2", "int8"})
+    CHECK(
+        contains(error_of(from_file(std::string("[types]\nnumeric = \"") + no_decimal + "\"\n")), "at most 76 digits"));
   CHECK(contains(error_of(from_file("[postgres]\ninsecure = \"maybe\"\n")), "must be true or false"));
   CHECK(contains(error_of(from_file("[clickhouse]\nport = 9000\n")), "native protocol"));
   CHECK(contains(error_of(from_file("[clickhouse]\nurl = \"tcp://x\"\n")), "must begin with http://"));

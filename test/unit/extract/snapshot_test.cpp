@@ -180,3 +180,37 @@ TEST_CASE("a damaged record of the progress file in front of whole ones stops th
   CHECK(file.error().message.find("--again") != std::string::npos);
   CHECK(SnapshotProgress::open(scratch.path(), "p", true, context));
 }
+
+TEST_CASE(
+    "a progress file whose plan is damaged, or is not its first record, is refused with its name and the way out") {
+  const test::Scratch scratch;
+  const std::string path = scratch.path() + "/p.snapshot";
+  {
+    SnapshotProgress fresh = opened(scratch.path());
+    REQUIRE(fresh.begin({42, 7, "server/1"}));
+  }
+  const std::string plan = bytes_of(path);
+  const std::string header = plan.substr(0, 8), record = plan.substr(8);
+  const auto refused = [&](std::string bytes, const std::string& why) {
+    write(path, bytes);
+    const auto file = SnapshotProgress::open(scratch.path(), "p", false, context);
+    REQUIRE_FALSE(file);
+    CHECK(file.error().code == Errc::corrupt);
+    CHECK(file.error().recovery == Recovery::halt);
+    INFO(file.error().message);
+    CHECK(file.error().message.find(path) != std::string::npos);
+    CHECK(file.error().message.find(why) != std::string::npos);
+    CHECK(file.error().message.find("--again") != std::string::npos);
+  };
+  for (std::size_t at = header.size(); at < plan.size(); ++at) {
+    std::string damaged = plan;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    refused(damaged, "its plan is damaged");
+  }
+  for (std::size_t at = 0; at < header.size(); ++at) {
+    std::string damaged = plan;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    refused(damaged, "its header is not one of pgch");
+  }
+  refused(plan + record, "is out of place");
+}

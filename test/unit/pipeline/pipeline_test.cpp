@@ -59,6 +59,7 @@ struct Target {
   std::vector<std::int64_t> rows;
   std::atomic<bool> blocked{false};
   std::atomic<std::size_t> loads{0};
+  LoaderTraits traits{true, {}};
   std::function<Result<void>(std::size_t)> answer;  // by the number of the load
 };
 
@@ -69,7 +70,7 @@ class ToMemory final : public Loader {
     context_ = &context;
     return {};
   }
-  Result<LoaderTraits> prepare(const TableSchema&) override { return LoaderTraits{true, {}}; }
+  Result<LoaderTraits> prepare(const TableSchema&) override { return target_.traits; }
   Result<std::string> mark() override { return std::string{}; }
   Result<void> load(const RowBatch& batch, const Attempt&) override {
     while (target_.blocked && !context_->stop.stop_requested())
@@ -375,4 +376,26 @@ TEST_CASE("a combination that can't keep its promise is refused with the reason"
   Run small;
   small.options.in_flight_bytes_max = 10;
   CHECK_FALSE(small.make(1, 1));
+}
+
+TEST_CASE(
+    "exactly once is refused where a row can't be seen afterwards, before any row is moved; at least once is not") {
+  Run run;
+  run.target.traits = {false, "t has no key."};
+  auto refused = run.make(10, 5);
+  REQUIRE(refused);
+  const auto stopped = refused->run(std::stop_source().get_token());
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().code == Errc::unsupported);
+  CHECK(stopped.error().message.find("t has no key.") != std::string::npos);
+  CHECK(stopped.error().message.find("at_least_once") != std::string::npos);
+  CHECK(run.target.rows.empty());
+  CHECK(run.acknowledged.empty());
+  Run relaxed;
+  relaxed.target.traits = run.target.traits;
+  relaxed.options.delivery = Delivery::at_least_once;
+  auto pipeline = relaxed.make(10, 5);
+  REQUIRE(pipeline);
+  REQUIRE(pipeline->run(std::stop_source().get_token()));
+  CHECK(relaxed.target.rows.size() == 10);
 }

@@ -1,0 +1,52 @@
+// A table of logins to be moved by the flag method, and what tests of that method do with it.
+#pragma once
+
+#include "test/integration/postgres_fixture.h"
+
+namespace pgch::testing {
+
+inline constexpr const char* logins =
+    "CREATE TABLE user_logins (id bigserial PRIMARY KEY, user_id int, event_type text, event_time timestamptz, payload "
+    "jsonb, sent_to_kafka boolean DEFAULT false);"
+    "CREATE INDEX ON user_logins (id) WHERE sent_to_kafka IS NOT TRUE;";
+
+inline void fill(TestSchema& db, int rows) {
+  db.run(
+      "INSERT INTO user_logins (user_id, event_type, event_time, payload) SELECT g, 'login', now(), '{\"ip\": "
+      "\"127.0.0.1\"}' FROM generate_series(1, " +
+      std::to_string(rows) + ") g");
+}
+
+inline std::unique_ptr<Extractor> opened(FlagOptions options, const Context& context,
+                                         std::vector<Intent> pending = {}) {
+  auto made = make_flag(std::move(options));
+  if (!made) FAIL(made.error().message);
+  auto ok = (*made)->open(context, std::move(pending));
+  if (!ok) FAIL(ok.error().message);
+  return std::move(*made);
+}
+
+inline BatchLimits rows_at_once(std::uint32_t n) {
+  BatchLimits limits;
+  limits.rows_max = n;
+  return limits;
+}
+
+/// Ends other sessions of the test's application: all, or only those that hold rows.
+inline void kill_sessions(TestSchema& db, bool only_holders = false) {
+  db.run(std::string("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = "
+                     "'pgch-test' AND pid <> pg_backend_pid()") +
+         (only_holders ? " AND state = 'idle in transaction'" : ""));
+}
+
+inline Intent intent_of(const RowBatch& batch) {
+  Intent intent;
+  intent.stream = batch.stream;
+  intent.sequence = 1;
+  intent.attempts = {1};
+  intent.position = batch.position;
+  intent.rows = batch.rows;
+  return intent;
+}
+
+}  // namespace pgch::testing
