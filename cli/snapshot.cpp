@@ -56,7 +56,7 @@ SnapshotOptions options_of(const Session& session, const TableConfig& table, con
   options.postgres = config.postgres;
   options.table = table.name;
   options.columns = table.columns;
-  options.flag_column = table.flag_column;
+  options.flag_column = own_column(table);
   options.where = table.where;
   options.connections = connections_of(choice);
   options.queue_bytes_max = config.run.in_flight_bytes_max / 6;

@@ -140,6 +140,7 @@ VerifyOptions verify_options(Session& session, const TableConfig& table, const V
   options.table = table.name;
   options.columns = table.columns;
   options.flag_column = table.method == "flag" ? table.flag_column : std::string();
+  options.own_column = table.method == "flag" ? std::string() : own_column(table);
   options.where = table.where;
   options.target = target_of(session.config, table);
   options.target_name = target_name(table);

@@ -13,6 +13,7 @@
 #include "pgch/error.h"
 #include "pgch/export.h"
 #include "pgch/extract/flag.h"
+#include "pgch/extract/poll.h"
 #include "pgch/extract/scan.h"
 #include "pgch/load/clickhouse.h"
 #include "pgch/pipeline.h"
@@ -27,6 +28,8 @@ struct TableConfig {
   std::string flag_column = "sent_to_kafka";
   std::uint32_t lanes = 2;
   std::uint32_t share = 1, shares = 1;  ///< "1/2": one of two producers of the table
+  PollOptions poll;                     ///< what poll_of() completes
+  bool poll_updates = false;            ///< setup makes a trigger that renews poll.xid_column
   ColumnSelection columns;
   std::string where;               ///< snapshot: only rows for which this SQL condition holds; empty: all
   TargetOptions target;            ///< target.table: "table" or "database.table"; empty: the source's name
@@ -86,6 +89,9 @@ PGCH_EXPORT std::string pipeline_id(const Config& config,
 PGCH_EXPORT PipelineOptions run_of(const Config& config, const TableConfig& table);
 PGCH_EXPORT FileJournalOptions journal_of(const Config& config, const TableConfig& table);
 PGCH_EXPORT FlagOptions flag_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT PollOptions poll_of(const Config& config, const TableConfig& table);
+/// The column that the table's method has in it for itself, and that is never moved; empty: none.
+PGCH_EXPORT std::string own_column(const TableConfig& table);
 PGCH_EXPORT ScanOptions scan_of(const Config& config, const TableConfig& table);
 /// With the database that the table's target names, else the configured one.
 PGCH_EXPORT ClickHouseOptions clickhouse_of(const Config& config, const TableConfig& table);

@@ -23,6 +23,7 @@ struct VerifyOptions {
   std::string table;        ///< at PostgreSQL
   ColumnSelection columns;  ///< as the pipeline has it
   std::string flag_column;  ///< empty: there is none; rows whose flag isn't set are not expected at the target
+  std::string own_column;   ///< left out, if the table has it; empty: none
   /// SQL condition on the source's rows: only those are expected, others at the target count as extra; but repair does
   /// not delete these. Empty: all.
   std::string where;

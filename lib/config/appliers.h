@@ -81,5 +81,6 @@ std::vector<Setting> kafka_settings();
 std::vector<Setting> clickhouse_settings();
 std::vector<Setting> type_settings();
 std::vector<Setting> table_settings();
+std::vector<Setting> poll_settings();  ///< among those of [[table]]
 
 }  // namespace pgch::config

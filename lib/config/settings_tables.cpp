@@ -3,39 +3,13 @@
 #include <charconv>
 #include <limits>
 
-#include "config/appliers.h"
+#include "config/table_makers.h"
 
 namespace pgch::config {
 
-namespace {
-
-template <class Place>
-std::function<Result<void>(TableConfig&, const Given&)> table_text(const char* name, Place place) {
-  return [=](TableConfig& table, const Given& given) -> Result<void> {
-    PGCH_ASSIGN(place(table), as_text(given, name));
-    return {};
-  };
-}
-template <class Place>
-std::function<Result<void>(TableConfig&, const Given&)> table_flag(const char* name, Place place) {
-  return [=](TableConfig& table, const Given& given) -> Result<void> {
-    PGCH_ASSIGN(place(table), as_bool(given, name));
-    return {};
-  };
-}
-template <class Place>
-std::function<Result<void>(TableConfig&, const Given&)> table_list(const char* name, Place place) {
-  return [=](TableConfig& table, const Given& given) -> Result<void> {
-    PGCH_ASSIGN(place(table), as_list(given, name));
-    return {};
-  };
-}
-
-}  // namespace
-
 std::vector<Setting> table_settings() {
   using T = TableConfig&;
-  return {
+  std::vector<Setting> all{
       {"table.name",
        "text",
        "",
@@ -45,13 +19,13 @@ std::vector<Setting> table_settings() {
        table_text(
            "table.name", [](T t) -> auto& { return t.name; })},
       {"table.method",
-       "flag",
+       "flag, poll",
        "flag",
        "",
-       "How new rows are found: by a boolean column.",
+       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor.",
        {},
        [](T t, const Given& given) -> Result<void> {
-         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag"}));
+         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll"}));
          return {};
        }},
       {"table.flag_column",
@@ -269,6 +243,12 @@ std::vector<Setting> table_settings() {
        table_text(
            "table.on_cluster", [](T t) -> auto& { return t.target.on_cluster; })},
   };
+  // Behind those of the flag method.
+  const auto after = std::find_if(all.begin(), all.end(),
+                                  [](const Setting& one) { return std::string_view(one.name) == "table.columns"; });
+  std::vector<Setting> poll = poll_settings();
+  all.insert(after, std::make_move_iterator(poll.begin()), std::make_move_iterator(poll.end()));
+  return all;
 }
 
 }  // namespace pgch::config

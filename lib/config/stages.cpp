@@ -56,12 +56,28 @@ FlagOptions flag_of(const Config& config, const TableConfig& table) {
   return options;
 }
 
+PollOptions poll_of(const Config& config, const TableConfig& table) {
+  PollOptions options = table.poll;
+  options.postgres = config.postgres;
+  options.table = table.name;
+  options.columns = table.columns;
+  options.directory = config.state;
+  options.pipeline = pipeline_id(config, table);
+  return options;
+}
+
+std::string own_column(const TableConfig& table) {
+  if (table.method == "flag") return table.flag_column;
+  const bool by_column = table.poll.form == PollForm::snapshots || table.poll.form == PollForm::xid;
+  return by_column ? table.poll.xid_column : std::string();
+}
+
 ScanOptions scan_of(const Config& config, const TableConfig& table) {
   ScanOptions options;
   options.postgres = config.postgres;
   options.table = table.name;
   options.columns = table.columns;
-  options.columns.exclude.push_back(table.flag_column);
+  if (std::string own = own_column(table); !own.empty()) options.columns.exclude.push_back(std::move(own));
   return options;
 }
 
@@ -115,7 +131,8 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   }
   if (options.group.empty()) options.group = config.pipeline;
   if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
-  options.stream = "flag:" + (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);
+  options.stream =
+      table.method + ":" + (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);
   return options;
 }
 

@@ -51,16 +51,24 @@ Result<std::unique_ptr<Sides>> Sides::open(const VerifySides& sides, const Verif
   if (!options.flag_column.empty()) {
     PGCH_ASSIGN(const std::string flag, quote_postgres(options.flag_column));
     // Without the column there is nothing that waits: a table that came by snapshot, say.
-    PGCH_ASSIGN(const auto there,
-                out->source_->query("SELECT true FROM pg_catalog.pg_attribute WHERE attrelid = "
-                                    "pg_catalog.to_regclass($1) AND attname = $2 AND NOT attisdropped",
-                                    {out->quoted_, options.flag_column}));
-    if (!there.empty()) out->flag_ = "t." + flag;
+    PGCH_ASSIGN(const bool there, out->has_column(options.flag_column));
+    if (there) out->flag_ = "t." + flag;
+  }
+  if (!options.own_column.empty()) {
+    PGCH_ASSIGN(const bool there, out->has_column(options.own_column));
+    if (there) out->options_.columns.exclude.push_back(options.own_column);
   }
   PGCH_TRY(out->describe());
   PGCH_ASSIGN(out->target_, sides.target());
   PGCH_TRY(out->describe_target());
   return out;
+}
+
+Result<bool> Sides::has_column(const std::string& name) {
+  PGCH_ASSIGN(const auto there, source_->query("SELECT true FROM pg_catalog.pg_attribute WHERE attrelid = "
+                                               "pg_catalog.to_regclass($1) AND attname = $2 AND NOT attisdropped",
+                                               {quoted_, name}));
+  return !there.empty();
 }
 
 Result<void> Sides::describe() {

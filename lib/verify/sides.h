@@ -70,12 +70,13 @@ class Sides {
  private:
   Sides(const VerifySides& sides, const VerifyOptions& options, const Context& context)
       : sides_(sides), options_(options), context_(context) {}
+  Result<bool> has_column(const std::string& name);
   Result<void> describe();
   Result<void> describe_target();
   void hash(const RowBatch& batch, Rows& out) const;
 
   const VerifySides& sides_;
-  const VerifyOptions& options_;
+  VerifyOptions options_;
   Context context_;
   std::unique_ptr<PostgresSession> source_;
   std::unique_ptr<ClickHouse> target_;

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Ways of running that have promises of their own, end to end on real servers, with kills.
 
-  modes.py shares|at_least_once [--kills N] [--seed N]
+  modes.py shares|at_least_once|poll [--kills N] [--seed N]
 
 shares: two producers of one table, "1/2" and "2/2", with one state directory, one topic and one consumer; all three are killed with SIGKILL N
 times at random moments. The topic and the target hold every row once, raw.
 
 at_least_once: direct, one process, killed N times. No row is lost, and a row is at the target twice only if it was under way at a kill:
 delivered, and not marked yet. Then by Kafka, both halves killed: no row is lost.
+
+poll: three writers whose transactions end late, out of order or not at all; the process is killed N times. Every row is at the target once, raw. First direct with
+the cursor in a file and updates renewed by setup's trigger, then by Kafka with the cursor in the database, both halves killed.
 """
 import argparse
 import sys
@@ -114,7 +117,79 @@ class AtLeastOnceByKafka(AtLeastOnce):
         self.expect_none_lost(f"by Kafka, after the kills {self.kills}")
 
 
-MODES = {"shares": [Shares], "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
+class Poll(System):
+    """Rows come in an order that ids do not have, while the one who reads them is killed."""
+
+    def __init__(self, seed, system="direct", store="file"):
+        super().__init__(system, seed)
+        self.env.update({"PGCH_TABLE_METHOD": "poll", "PGCH_TABLE_POLL_STORE": store, "PGCH_TABLE_EXCLUDE": "sent_to_kafka"})
+        self.late = False
+
+    def add(self, rows):
+        if not self.late:
+            return super().add(rows)
+        ending = self.random.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"])
+        self.sql(f"BEGIN; {self.insert.format(n=rows)}; SELECT pg_sleep({self.random.choice([0, 0.02, 0.3, 2])}); {ending}")
+
+    def expect_equal(self, when):
+        rows = self.source_rows()
+        if self.topic and (got := self.topic_rows()) != [rows, rows]:
+            fail(f"{when}: the topic holds {got[0]} messages with {got[1]} keys for {rows} rows")
+        if (got := self.target_rows()) != [rows, rows]:
+            fail(f"{when}: the target holds {got[0]} rows with {got[1]} ids for {rows} rows")
+        self.pgch("verify")
+        say(f"poll, {self.name}: {when}: {rows} rows, each once")
+
+    def run(self, kills):
+        self.prepare()
+        self.pgch("check", expect=2)
+        self.pgch("setup", "--apply")
+        self.pgch("check")
+        self.transfer()
+        self.expect_equal("first transfer")
+        self.transfer()
+        self.expect_equal("second transfer, nothing new")
+        self.add(3)
+        self.transfer()
+        self.expect_equal("three new rows")
+        self.late, over = True, threading.Event()
+
+        def write():
+            while not over.is_set():
+                self.add(self.random.choice([1, 30, 1000]))
+
+        writers = [threading.Thread(target=write) for _ in range(2)]
+        for t in writers:
+            t.start()
+        try:
+            self.kills_under_load(kills)
+        finally:
+            over.set()
+            for t in writers:
+                t.join()
+        self.transfer()
+        self.expect_equal(f"after the kills {self.kills}")
+        say(f"poll, {self.name}: rows found landed after a kill: {self.found_landed}")
+        if self.name == "direct":
+            self.updates()
+
+    def updates(self):
+        """With the trigger an update goes again, and replaces what was there."""
+        self.env["PGCH_TABLE_POLL_UPDATES"] = "true"
+        self.pgch("check", expect=2)
+        self.pgch("setup", "--apply")
+        self.sql(f"UPDATE {self.table} SET event_type = 'changed' WHERE id % 7 = 0")
+        self.transfer()
+        self.pgch("verify")
+        say("poll, direct: updates arrived")
+
+
+class PollByKafka(Poll):
+    def __init__(self, seed):
+        super().__init__(seed, "s2", "database")
+
+
+MODES = {"poll": [Poll, PollByKafka], "shares": [Shares], "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
 
 
 def main():

@@ -1,0 +1,49 @@
+/// Poll method: new rows are found by a cursor; nothing is written to the table. Needs SELECT, and a key whose columns
+/// are NOT NULL. Ids are not committed in the order in which they are given, so the forms differ in what the cursor is:
+///   snapshots  a column xid8 NOT NULL DEFAULT pg_current_xact_id(); a round is what one snapshot of the database sees
+///              and the one before did not. Nothing is lost, and a long transaction holds nothing up.
+///   xid        the same column, read in its order below the oldest transaction that runs: waits for long ones.
+///   xmin       the rows' own xmin in place of the column: reads the whole table each time, so for small ones; updates
+///              are seen, too. A row that nobody touched for four billion transactions is sent once more.
+///   plain      rows above the last cursor. Rows that are committed below it later are LOST: bounded risk, never
+///   exactly
+///              once. Any relation, views too; a column like updated_at shows updates.
+/// With the column, an update is only seen if a trigger renews it (`pgch setup` with table.poll_updates). Deletions are
+/// never seen. One stream has one reader, held by an advisory lock.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pgch/export.h"
+#include "pgch/extractor.h"
+#include "pgch/postgres.h"
+
+namespace pgch {
+
+enum class PollForm : std::uint8_t { snapshots, xid, xmin, plain };
+/// Where the cursor is kept: a file beside the journal, or the table pgch_cursor in the source table's schema.
+enum class PollStore : std::uint8_t { file, database };
+
+struct PollOptions {
+  PostgresOptions postgres;
+  std::string table;  ///< "table" or "schema.table"
+  ColumnSelection columns;
+  PollForm form = PollForm::snapshots;
+  std::string xid_column = "_pgch_xid";  ///< never moved
+  std::vector<std::string> cursor;       ///< plain: columns that rise; empty: the key
+  std::chrono::milliseconds lag{0};      ///< plain: a row is read when its cursor was passed that long ago
+  bool from_now = false;                 ///< at the first start: leave out what is there
+  std::string stream;                    ///< empty: "poll:<schema.table>"
+  PollStore store = PollStore::file;
+  std::string directory = "./pgch-state";  ///< of the cursor's file: <directory>/<pipeline>.cursor
+  std::string pipeline = "pgch";
+};
+/// Batches' versions rise: (timeline - 1) in the upper 12 bits, below it the WAL's flush position, read before the
+/// rows. The cursor is saved when a batch is acknowledged, before that is told; one that can't be read stops open().
+PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_poll(PollOptions options);
+
+}  // namespace pgch

@@ -1,0 +1,403 @@
+#include <fstream>
+
+#include "test/integration/poll_fixture.h"
+
+using namespace pgch;
+using namespace pgch::testing;
+
+namespace {
+
+void make_table(TestSchema& db, int rows) {
+  db.run("CREATE TABLE t (id bigserial PRIMARY KEY, note text)");
+  db.run("INSERT INTO t (note) SELECT 'n' || g FROM generate_series(1, " + std::to_string(rows) + ") g");
+  add_xid(db, "t");
+}
+
+void insert(TestSchema& db, int rows) {
+  db.run("INSERT INTO t (note) SELECT 'more' FROM generate_series(1, " + std::to_string(rows) + ")");
+}
+
+// Another session, for transactions that stay open.
+struct Other {
+  explicit Other(const TestSchema& db) {
+    auto opened = open_postgres(test_server(), db.context);
+    if (!opened) FAIL(opened.error().message);
+    session = std::move(*opened);
+    run("SET search_path = " + db.name);
+  }
+  void run(const std::string& sql) {
+    auto answer = session->query(sql);
+    if (!answer) FAIL(answer.error().message << " in " << sql);
+  }
+  std::unique_ptr<PostgresSession> session;
+};
+
+constexpr PollForm exact_forms[] = {PollForm::snapshots, PollForm::xid, PollForm::xmin};
+
+std::string cursor_file(const ::test::Scratch& state) { return std::string(state.path()) + "/pgch.cursor"; }
+
+}  // namespace
+
+TEST_CASE("each form of poll delivers every row once, in batches, and goes on behind its cursor after a restart") {
+  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
+    INFO("form " << static_cast<int>(form));
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 2500);
+    Target target;
+    auto x = opened(poll_options(db, "t", state, form), db.context);
+    CHECK(x->known_schema()->columns.size() == 2);
+    CHECK(drain(*x, target, db.context, rows_at_once(300)) == 9);
+    CHECK(target.rows == 2500);
+    CHECK(x->take_acknowledged().size() == 9);
+    CHECK(drain(*x, target, db.context) == 0);
+    insert(db, 10);
+    CHECK(drain(*x, target, db.context) == 1);
+    x->close();
+    insert(db, 5);
+    x = opened(poll_options(db, "t", state, form), db.context);
+    CHECK(drain(*x, target, db.context) == 1);
+    CHECK(target.rows == 2515);
+    CHECK_FALSE(target.has_duplicates());
+  }
+}
+
+TEST_CASE("rows that are committed late, below others that were sent, are found; the plain form loses them") {
+  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
+    INFO("form " << static_cast<int>(form));
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 3);
+    Target target;
+    auto x = opened(poll_options(db, "t", state, form), db.context);
+    Other late(db);
+    late.run("BEGIN; INSERT INTO t (note) VALUES ('late'), ('late')");
+    insert(db, 4);
+    drain(*x, target, db.context);
+    // A long transaction holds up xid and xmin, but not snapshots.
+    CHECK(target.rows == (form == PollForm::snapshots || form == PollForm::plain ? 7 : 3));
+    late.run("COMMIT");
+    drain(*x, target, db.context);
+    CHECK(target.rows == (form == PollForm::plain ? 7 : 9));
+    CHECK_FALSE(target.has_duplicates());
+  }
+}
+
+TEST_CASE("what a rolled back transaction or a subtransaction wrote is read as it ended") {
+  for (const PollForm form : exact_forms) {
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 0);
+    Target target;
+    auto x = opened(poll_options(db, "t", state, form), db.context);
+    Other other(db);
+    other.run(
+        "BEGIN; INSERT INTO t (note) VALUES ('a'); SAVEPOINT s; INSERT INTO t (note) VALUES ('b'); ROLLBACK TO s;"
+        " SAVEPOINT s2; INSERT INTO t (note) VALUES ('c')");
+    drain(*x, target, db.context);
+    CHECK(target.rows == 0);
+    other.run("COMMIT");
+    db.run("BEGIN; INSERT INTO t (note) VALUES ('d'); ROLLBACK");
+    drain(*x, target, db.context);
+    CHECK(target.rows == 2);
+    CHECK_FALSE(target.has_duplicates());
+  }
+}
+
+TEST_CASE("a batch under way at a crash comes again, exactly, before anything new") {
+  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
+    INFO("form " << static_cast<int>(form));
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 50);
+    std::vector<RowBatch> out(3);
+    {
+      auto x = opened(poll_options(db, "t", state, form), db.context);
+      for (RowBatch& batch : out) REQUIRE(next_batch(*x, batch, db.context, rows_at_once(10)));
+      REQUIRE(x->acknowledge(out[0].stream, out[0].position));
+    }
+    insert(db, 7);
+    auto x = opened(poll_options(db, "t", state, form), db.context,
+                    {intent_of(out[0], 1), intent_of(out[1], 2), intent_of(out[2], 3)});
+    Target target;
+    RowBatch batch;
+    for (const RowBatch& before : out) {
+      REQUIRE(next_batch(*x, batch, db.context));
+      CHECK(batch.position == before.position);
+      REQUIRE(batch.intent);
+      CHECK(batch.version == before.version);
+      CHECK(batch.columns[0].data == before.columns[0].data);
+      target.load(batch);
+      REQUIRE(x->acknowledge(batch.stream, batch.position));
+    }
+    CHECK(x->take_acknowledged().size() == 3);
+    drain(*x, target, db.context, rows_at_once(15));
+    CHECK(target.rows == 57);
+    CHECK_FALSE(target.has_duplicates());
+    // The cursor has not gone back.
+    x->close();
+    x = opened(poll_options(db, "t", state, form), db.context);
+    CHECK(drain(*x, target, db.context) == 0);
+  }
+}
+
+TEST_CASE("rows that were deleted are missing from a batch that comes again; the others keep their places") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 10);
+  RowBatch batch;
+  REQUIRE(next_batch(*opened(poll_options(db, "t", state), db.context), batch, db.context));
+  REQUIRE(batch.rows == 10);
+  db.run("DELETE FROM t WHERE id IN (2, 5)");
+  RowBatch again;
+  auto x = opened(poll_options(db, "t", state), db.context, {intent_of(batch)});
+  REQUIRE(next_batch(*x, again, db.context));
+  CHECK(again.rows == 8);
+  CHECK(again.ordinals == std::vector<std::uint32_t>{0, 2, 3, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("an update that renews the column goes once more, with a higher version, also from a lost batch") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 10);
+  add_renewal(db, "t");
+  RowBatch batch;
+  {
+    auto x = opened(poll_options(db, "t", state), db.context);
+    REQUIRE(next_batch(*x, batch, db.context));
+  }
+  db.run("UPDATE t SET note = 'changed' WHERE id = 3");
+  auto x = opened(poll_options(db, "t", state), db.context, {intent_of(batch)});
+  RowBatch again, changed;
+  REQUIRE(next_batch(*x, again, db.context));
+  CHECK(again.rows == 9);
+  REQUIRE(x->acknowledge(again.stream, again.position));
+  REQUIRE(next_batch(*x, changed, db.context));
+  CHECK(changed.rows == 1);
+  CHECK(changed.version > again.version);
+  REQUIRE(x->acknowledge(changed.stream, changed.position));
+  CHECK_FALSE(next_batch(*x, changed, db.context));
+}
+
+TEST_CASE("the form xmin sees updates by itself") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 10);
+  Target target;
+  auto x = opened(poll_options(db, "t", state, PollForm::xmin), db.context);
+  drain(*x, target, db.context);
+  db.run("UPDATE t SET note = 'changed' WHERE id <= 3");
+  drain(*x, target, db.context);
+  CHECK(target.rows == 13);
+  CHECK(target.seen[2] == 2);
+}
+
+TEST_CASE("connections that are lost in the middle of a round lose and double nothing") {
+  for (const PollForm form : exact_forms) {
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 20'000);
+    Target target;
+    auto x = opened(poll_options(db, "t", state, form), db.context);
+    RowBatch batch;
+    int batches = 0;
+    while (next_batch(*x, batch, db.context, rows_at_once(500))) {
+      if (++batches % 7 == 3) {
+        db.run(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pgch-test' AND "
+            "pid <> pg_backend_pid()");
+      }
+      target.load(batch);
+      REQUIRE(x->acknowledge(batch.stream, batch.position));
+      if (batches == 20) insert(db, 100);
+    }
+    CHECK(target.rows == 20'100);
+    CHECK_FALSE(target.has_duplicates());
+    CHECK(x->take_acknowledged().size() == static_cast<std::size_t>(batches));
+  }
+}
+
+TEST_CASE("acknowledgements are told in order, when the cursor is saved; an abandoned batch comes again as it was") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 30);
+  auto x = opened(poll_options(db, "t", state), db.context);
+  std::vector<RowBatch> out(3);
+  for (RowBatch& batch : out) REQUIRE(next_batch(*x, batch, db.context, rows_at_once(10)));
+  x->abandon(out[1].stream, out[1].position);
+  REQUIRE(x->acknowledge(out[0].stream, out[0].position));
+  REQUIRE(x->acknowledge(out[2].stream, out[2].position));
+  CHECK(x->take_acknowledged().size() == 1);
+  RowBatch again;
+  REQUIRE(next_batch(*x, again, db.context));
+  CHECK(again.position == out[1].position);
+  CHECK(again.columns[0].data == out[1].columns[0].data);
+  REQUIRE(x->acknowledge(again.stream, again.position));
+  CHECK(x->take_acknowledged().size() == 2);
+  CHECK_FALSE(next_batch(*x, again, db.context));
+}
+
+TEST_CASE("a cursor that is damaged, or missing while batches are under way, or of another table, stops the start") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 30);
+  RowBatch batch;
+  {
+    auto x = opened(poll_options(db, "t", state), db.context);
+    REQUIRE(next_batch(*x, batch, db.context, rows_at_once(10)));
+    REQUIRE(x->acknowledge(batch.stream, batch.position));
+    REQUIRE(next_batch(*x, batch, db.context, rows_at_once(10)));
+  }
+  CHECK(says(refused(poll_options(db, "t", state, PollForm::xid), db.context), "by the form snapshots"));
+  std::string whole;
+  {
+    std::ifstream in(cursor_file(state), std::ios::binary);
+    whole.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  REQUIRE(whole.size() > 20);
+  for (const std::size_t cut : {std::size_t{0}, std::size_t{5}, whole.size() / 2, whole.size() - 1}) {
+    std::ofstream(cursor_file(state), std::ios::binary | std::ios::trunc) << whole.substr(0, cut);
+    CHECK(says(refused(poll_options(db, "t", state), db.context), "is damaged"));
+  }
+  std::string flipped = whole;
+  flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
+  std::ofstream(cursor_file(state), std::ios::binary | std::ios::trunc) << flipped;
+  CHECK(says(refused(poll_options(db, "t", state), db.context), "is damaged"));
+  std::remove(cursor_file(state).c_str());
+  CHECK(says(refused(poll_options(db, "t", state), db.context, {intent_of(batch)}), "is missing"));
+  std::ofstream(cursor_file(state), std::ios::binary | std::ios::trunc) << whole;
+  db.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (LIKE old INCLUDING ALL)");
+  CHECK(says(refused(poll_options(db, "t", state), db.context), "another server, database or table"));
+  db.run("DROP TABLE t; ALTER TABLE old RENAME TO t; ALTER TABLE t DROP COLUMN _pgch_xid");
+  add_xid(db, "t");
+  CHECK(says(refused(poll_options(db, "t", state), db.context), "another server, database or table"));
+}
+
+TEST_CASE("the cursor can be kept in the source database") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 30);
+  PollOptions options = poll_options(db, "t", state);
+  options.store = PollStore::database;
+  CHECK(says(refused(options, db.context), "pgch setup"));
+  db.run(
+      "CREATE TABLE pgch_cursor (pipeline text, stream text, state bytea NOT NULL, saved_at timestamptz NOT NULL "
+      "DEFAULT now(), PRIMARY KEY (pipeline, stream))");
+  Target target;
+  auto x = opened(options, db.context);
+  drain(*x, target, db.context, rows_at_once(7));
+  x->close();
+  insert(db, 3);
+  x = opened(options, db.context);
+  drain(*x, target, db.context);
+  CHECK(target.rows == 33);
+  CHECK_FALSE(target.has_duplicates());
+  x->close();
+  db.run("UPDATE pgch_cursor SET state = set_byte(state, 30, get_byte(state, 30) # 1)");
+  CHECK(says(refused(options, db.context), "is damaged"));
+}
+
+TEST_CASE("a start from now leaves out what is there, and finds what is committed later by transactions that run") {
+  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 30);
+    Other late(db);
+    late.run("BEGIN; INSERT INTO t (note) VALUES ('late')");
+    PollOptions options = poll_options(db, "t", state, form);
+    options.from_now = true;
+    Target target;
+    auto x = opened(options, db.context);
+    drain(*x, target, db.context);
+    CHECK(target.rows == 0);
+    late.run("COMMIT");
+    insert(db, 2);
+    drain(*x, target, db.context);
+    CHECK(target.rows == 3);
+  }
+}
+
+TEST_CASE("a table without the column, or with one that does not show every row, is refused with what mends it") {
+  TestSchema db;
+  const ::test::Scratch state;
+  db.run(
+      "CREATE TABLE t (id bigserial PRIMARY KEY, note text); CREATE TABLE keyless (note text);"
+      "CREATE VIEW v AS SELECT * FROM t");
+  CHECK(says(refused(poll_options(db, "t", state), db.context), "pgch setup"));
+  db.run("ALTER TABLE t ADD COLUMN _pgch_xid bigint");
+  CHECK(says(refused(poll_options(db, "t", state), db.context), "is no xid8"));
+  db.run("ALTER TABLE t DROP COLUMN _pgch_xid; ALTER TABLE t ADD COLUMN _pgch_xid xid8 NOT NULL DEFAULT '0'");
+  CHECK(says(refused(poll_options(db, "t", state), db.context), "DEFAULT pg_current_xact_id()"));
+  CHECK(says(refused(poll_options(db, "keyless", state), db.context), "has no key"));
+  CHECK(says(refused(poll_options(db, "v", state), db.context), "is not a table"));
+}
+
+TEST_CASE("a stream has one reader") {
+  TestSchema db;
+  const ::test::Scratch state, elsewhere;
+  make_table(db, 1);
+  auto x = opened(poll_options(db, "t", state), db.context);
+  CHECK(refused(poll_options(db, "t", elsewhere), db.context).code == Errc::conflict);
+}
+
+TEST_CASE("rows that no column can hold are set aside once, also when there is nothing else") {
+  TestSchema db;
+  const ::test::Scratch state;
+  db.run("CREATE TABLE t (id bigserial PRIMARY KEY, at timestamptz)");
+  db.run("INSERT INTO t (at) SELECT 'infinity' FROM generate_series(1, 25)");
+  add_xid(db, "t");
+  auto x = opened(poll_options(db, "t", state), db.context);
+  RowBatch batch;
+  std::size_t rejected = 0;
+  while (next_batch(*x, batch, db.context, rows_at_once(10))) {
+    CHECK(batch.rows == 0);
+    rejected += batch.rejected.size();
+    REQUIRE(x->acknowledge(batch.stream, batch.position));
+  }
+  CHECK(rejected == 25);
+}
+
+TEST_CASE("the plain form goes by the columns that it is given, over views as well, and says that it is at a risk") {
+  TestSchema db;
+  const ::test::Scratch state;
+  db.run(
+      "CREATE TABLE t (id bigserial PRIMARY KEY, at timestamptz);"
+      "INSERT INTO t (at) SELECT '2024-01-01'::timestamptz + (1000 - g) * interval '1 s' FROM generate_series(1, "
+      "1000) g; INSERT INTO t (at) VALUES (NULL); CREATE VIEW v AS SELECT * FROM t");
+  PollOptions options = poll_options(db, "v", state, PollForm::plain);
+  options.cursor = {"at"};
+  options.columns.key = {"id"};
+  Target target;
+  auto x = opened(options, db.context);
+  CHECK(db.log.text.find("Bounded risk") != std::string::npos);
+  RowBatch batch;
+  REQUIRE(next_batch(*x, batch, db.context, rows_at_once(64)));
+  CHECK(batch.schema->key_order == std::vector<std::string>{"id"});
+  target.load(batch);
+  CHECK(target.seen.count(1000) == 1);
+  REQUIRE(x->acknowledge(batch.stream, batch.position));
+  drain(*x, target, db.context, rows_at_once(64));
+  CHECK(target.rows == 1000);
+  CHECK_FALSE(target.has_duplicates());
+  db.run("UPDATE t SET at = '2024-06-01' WHERE id = 5");
+  drain(*x, target, db.context);
+  CHECK(target.seen[5] == 2);
+}
+
+TEST_CASE("with a lag the plain form waits for rows that are committed a little late") {
+  TestSchema db;
+  const ::test::Scratch state;
+  make_table(db, 3);
+  PollOptions options = poll_options(db, "t", state, PollForm::plain);
+  options.lag = std::chrono::milliseconds(300);
+  Target target;
+  auto x = opened(options, db.context);
+  Other late(db);
+  late.run("BEGIN; INSERT INTO t (note) VALUES ('late')");
+  insert(db, 1);
+  RowBatch batch;
+  REQUIRE(x->fetch(batch, {}, db.context.clock.now() + std::chrono::seconds(5)));
+  late.run("COMMIT");
+  drain(*x, target, db.context);
+  CHECK(target.rows == 5);
+}
