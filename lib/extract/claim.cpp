@@ -25,7 +25,7 @@ Result<void> ClaimExtractor::open(const Context& context, std::vector<Intent> pe
   PGCH_ASSIGN(table_, options_.describe(guard->connection(), *context_));
   stream_ = options_.stream;
   if (stream_.empty()) {
-    stream_ = options_.method + (":" + table_->name);
+    stream_ = options_.method + (":" + display_name(*table_->schema));
     if (options_.shares > 1) stream_ += "#" + std::to_string(options_.share) + "/" + std::to_string(options_.shares);
   }
   PGCH_TRY(guard->claim(stream_, shared_table(), *context_));
@@ -478,7 +478,7 @@ void ClaimExtractor::close() noexcept {
 }
 
 std::string ClaimExtractor::shared_table() const {
-  return options_.shares > 1 ? options_.method + (":" + table_->name) : std::string();
+  return options_.shares > 1 ? options_.method + (":" + display_name(*table_->schema)) : std::string();
 }
 
 Result<void> check_claim_options(const ClaimOptions& options) {

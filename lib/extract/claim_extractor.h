@@ -34,7 +34,7 @@ namespace pgch {
 struct ClaimOptions {
   const char* method = "";
   PostgresOptions postgres;
-  std::string stream;  ///< empty: "<method>:<claimed table>", and the share
+  std::string stream;  ///< empty: "<method>:<schema.table>", and the share
   std::uint32_t share = 1, shares = 1;
   std::uint32_t lanes = 2;
   std::uint32_t lock_timeout_ms = 10'000;

@@ -28,7 +28,7 @@ struct OutboxOptions {
   ColumnSelection columns;
   std::vector<std::string>
       key;             ///< columns of the outbox that hold the source's key, in its order; empty: of its names
-  std::string stream;  ///< name of the stream in the journal and on Kafka; empty: "outbox:<schema.outbox>"
+  std::string stream;  ///< name of the stream in the journal and on Kafka; empty: "outbox:<schema.table>"
   /// Several drainers, exactly once and in order for each row: each takes the notes whose row's key hashes to its
   /// share.
   std::uint32_t share = 1, shares = 1;
