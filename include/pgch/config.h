@@ -13,6 +13,7 @@
 #include "pgch/error.h"
 #include "pgch/export.h"
 #include "pgch/extract/flag.h"
+#include "pgch/extract/outbox.h"
 #include "pgch/extract/poll.h"
 #include "pgch/extract/scan.h"
 #include "pgch/load/clickhouse.h"
@@ -28,6 +29,8 @@ struct TableConfig {
   std::string flag_column = "sent_to_kafka";
   std::uint32_t lanes = 2;
   std::uint32_t share = 1, shares = 1;  ///< "1/2": one of two producers of the table
+  std::string outbox;                   ///< empty: "<table>_outbox"
+  std::vector<std::string> outbox_key;  ///< columns of the outbox with the row's key; empty: of its names
   PollOptions poll;                     ///< what poll_of() completes
   bool poll_updates = false;            ///< setup makes a trigger that renews poll.xid_column
   ColumnSelection columns;
@@ -89,6 +92,7 @@ PGCH_EXPORT std::string pipeline_id(const Config& config,
 PGCH_EXPORT PipelineOptions run_of(const Config& config, const TableConfig& table);
 PGCH_EXPORT FileJournalOptions journal_of(const Config& config, const TableConfig& table);
 PGCH_EXPORT FlagOptions flag_of(const Config& config, const TableConfig& table);
+PGCH_EXPORT OutboxOptions outbox_of(const Config& config, const TableConfig& table);
 PGCH_EXPORT PollOptions poll_of(const Config& config, const TableConfig& table);
 /// The column that the table's method has in it for itself, and that is never moved; empty: none.
 PGCH_EXPORT std::string own_column(const TableConfig& table);

@@ -19,13 +19,15 @@ std::vector<Setting> table_settings() {
        table_text(
            "table.name", [](T t) -> auto& { return t.name; })},
       {"table.method",
-       "flag, poll",
+       "flag, poll, outbox",
        "flag",
        "",
-       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor.",
+       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor; outbox, by "
+       "notes "
+       "that triggers make of each insert, update and delete.",
        {},
        [](T t, const Given& given) -> Result<void> {
-         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll"}));
+         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll", "outbox"}));
          return {};
        }},
       {"table.flag_column",
@@ -70,6 +72,22 @@ std::vector<Setting> table_settings() {
          t.lanes = static_cast<std::uint32_t>(value);
          return {};
        }},
+      {"table.outbox",
+       "text",
+       "<table>_outbox",
+       "",
+       "Outbox: the table with the notes; setup makes it, with its triggers, unless it is there in another form.",
+       {},
+       table_text(
+           "table.outbox", [](T t) -> auto& { return t.outbox; })},
+      {"table.outbox_key",
+       "list",
+       "",
+       "",
+       "Outbox: its columns that hold the row's key, in the key's order, where they have other names.",
+       {},
+       table_list(
+           "table.outbox_key", [](T t) -> auto& { return t.outbox_key; })},
       {"table.columns",
        "list",
        "all",
@@ -245,7 +263,7 @@ std::vector<Setting> table_settings() {
   };
   // Behind those of the flag method.
   const auto after = std::find_if(all.begin(), all.end(),
-                                  [](const Setting& one) { return std::string_view(one.name) == "table.columns"; });
+                                  [](const Setting& one) { return std::string_view(one.name) == "table.outbox"; });
   std::vector<Setting> poll = poll_settings();
   all.insert(after, std::make_move_iterator(poll.begin()), std::make_move_iterator(poll.end()));
   return all;

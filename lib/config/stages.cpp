@@ -56,6 +56,19 @@ FlagOptions flag_of(const Config& config, const TableConfig& table) {
   return options;
 }
 
+OutboxOptions outbox_of(const Config& config, const TableConfig& table) {
+  OutboxOptions options;
+  options.postgres = config.postgres;
+  options.table = table.name;
+  options.outbox = table.outbox;
+  options.key = table.outbox_key;
+  options.columns = table.columns;
+  options.share = table.share;
+  options.shares = table.shares;
+  options.lanes = table.lanes;
+  return options;
+}
+
 PollOptions poll_of(const Config& config, const TableConfig& table) {
   PollOptions options = table.poll;
   options.postgres = config.postgres;
@@ -68,6 +81,7 @@ PollOptions poll_of(const Config& config, const TableConfig& table) {
 
 std::string own_column(const TableConfig& table) {
   if (table.method == "flag") return table.flag_column;
+  if (table.method != "poll") return {};
   const bool by_column = table.poll.form == PollForm::snapshots || table.poll.form == PollForm::xid;
   return by_column ? table.poll.xid_column : std::string();
 }

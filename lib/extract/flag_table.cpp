@@ -5,6 +5,24 @@
 namespace pgch {
 namespace {
 
+struct FlagTable final : ClaimTable {
+  std::string flag;  ///< quoted
+
+  Result<void> place() {
+    PGCH_TRY(place_keys(*this));
+    place_stamps();
+    return {};
+  }
+  std::string select(std::uint64_t limit, bool hint) const override;
+  std::string select_again() const override;
+  std::string mark_by_ctid() const override;
+  std::string mark_by_key() const override;
+  Error mismarked(std::uint64_t claimed, std::uint64_t marked) const override;
+
+ private:
+  std::string counted(std::string update) const;
+};
+
 std::string index_hint(const FlagTable& t, const std::string& flag) {
   std::string columns;
   for (const FlagTable::KeyPlace& k : t.keys) columns += (columns.empty() ? "" : ", ") + k.quoted;
@@ -33,18 +51,11 @@ Result<void> check_flag(const FlagTable& t, const pg::FlagColumn& flag, const Fl
   return {};
 }
 
-}  // namespace
-
 std::string FlagTable::select(std::uint64_t limit, bool hint) const {
   std::string sql = "COPY (SELECT " + select_list() + " FROM " + catalog.quoted + " t WHERE t." + flag + " IS NOT TRUE";
-  if (shares > 1) {
-    std::string text;
-    for (const KeyPlace& k : keys)
-      text += (text.empty() ? "" : " || pg_catalog.chr(31) || ") + ("t." + k.quoted + "::pg_catalog.text");
-    const std::string n = std::to_string(shares);
-    sql += " AND ((pg_catalog.hashtextextended(" + text + ", 0) % " + n + ") + " + n + ") % " + n + " = " +
-           std::to_string(share - 1);
-  }
+  std::vector<std::string> columns;
+  for (const KeyPlace& k : keys) columns.push_back(k.quoted);
+  sql += share_condition(columns);
   if (hint) sql += " AND (" + key_columns() + ") > (" + hint_values() + ")";
   return sql + " ORDER BY " + key_columns() + " LIMIT " + std::to_string(limit) +
          " FOR NO KEY UPDATE OF t SKIP LOCKED) TO STDOUT (FORMAT binary)";
@@ -74,14 +85,27 @@ std::string FlagTable::counted(std::string update) const {
          "SELECT pg_catalog.count(*) FILTER (WHERE flag) FROM marked";
 }
 
-Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOptions& options, const Context& context) {
+Error FlagTable::mismarked(std::uint64_t claimed, std::uint64_t marked) const {
+  return halt(Errc::data, "Marking " + std::to_string(claimed) + " rows of " + name + " marked " +
+                              std::to_string(marked) +
+                              ": a trigger, a rule, a row-level policy or a key that is not unique comes between. "
+                              "Nothing was marked; let the UPDATE of " +
+                              flag + " through, or name the key with table.key.");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ClaimTable>> describe_flag_table(pg::Connection& connection, const FlagOptions& options,
+                                                        const Context& context) {
   const pg::Wait wait{context.clock.now() + std::chrono::seconds(30), context.stop};
-  FlagTable t;
+  auto table = std::make_unique<FlagTable>();
+  FlagTable& t = *table;
   t.share = options.share;
   t.shares = options.shares;
   PGCH_ASSIGN(t.flag, quote_postgres(options.flag_column));
   PGCH_ASSIGN(t.catalog, pg::describe(connection, options.table, options.columns, options.flag_column, wait));
-  const std::string name = display_name(t.catalog.source.schema);
+  t.name = display_name(t.catalog.source.schema);
+  const std::string& name = t.name;
   if (t.catalog.relkind != 'r' && t.catalog.relkind != 'p') {
     return halt(Errc::unsupported, name +
                                        " is not a table (a view or a foreign table, perhaps), so its rows can't be "
@@ -94,13 +118,7 @@ Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOpti
   PGCH_TRY(check_flag(t, flag, options));
   t.marks_counted = flag.has_before_triggers;
   PGCH_TRY(check_key(t.catalog, "flag", context));
-  PGCH_TRY(place_keys(t));
-  t.stamp_field = t.fields.size();
-  t.fields.push_back({"xmin", "xid", pg::Decoder::swap4, Layout::fixed4, false, 0, 0});
-  t.ctid_field = t.fields.size();
-  t.fields.push_back({"ctid", "tid", pg::Decoder::raw, Layout::varlen, false, 0, 0});
-  t.catalog.selects.push_back("t.xmin");
-  t.catalog.selects.push_back("t.ctid");
+  PGCH_TRY(t.place());
   if (!flag.has_partial_index) {
     context.log.write(LogLevel::warning,
                       "Table " + name +
@@ -108,7 +126,7 @@ Result<FlagTable> describe_flag_table(pg::Connection& connection, const FlagOpti
                           "grows: run `pgch setup --apply` with the same -c, --from, --to and --table, or " +
                           index_hint(t, t.flag) + ".");
   }
-  return t;
+  return std::unique_ptr<ClaimTable>(std::move(table));
 }
 
 }  // namespace pgch

@@ -22,6 +22,7 @@ std::uint64_t read_stamp(std::string_view wire) noexcept {
 KeyedCut::KeyedCut(const KeyedTable& table)
     : table_(&table), decoder_(table.fields, table.main_fields()), extra_(table.extra_fields()) {
   row_bytes_ = table.catalog.source.row_bytes_estimate;
+  if (table.repeats) row_key_ = key_indexes(*table.schema);
 }
 
 Error KeyedCut::corrupt() const {
@@ -33,9 +34,10 @@ Error KeyedCut::corrupt() const {
 void KeyedCut::begin(RowBatch& into) {
   into.reset(table_->schema);
   for (Column& c : extra_) c.clear();
-  rejected_ = {};
-  rejected_.keys = table_->key_cells();
-  rejected_tids_.clear();
+  rest_ = {};
+  rest_.keys = table_->key_cells();
+  rest_tids_.clear();
+  seen_.clear();
   bytes_ = 0;
 }
 
@@ -48,16 +50,21 @@ Result<bool> KeyedCut::take(std::span<const std::byte>& message, RowBatch& into,
     const std::span<const std::byte> tuple = message;
     switch (decoder_.decode(message, into.columns.data(), extra_.data(), into.rows)) {
       case pg::TupleOutcome::row:
-        ++into.rows;
         ++rows;
-        last_set_aside_ = false;
+        last_is_rest_ = !stays(into);
+        if (last_is_rest_) {
+          PGCH_TRY(note(tuple));
+          break;
+        }
+        ++into.rows;
         bytes_ += tuple.size() - message.size();
         pg::count_decoded(into, bytes_);
         break;
       case pg::TupleOutcome::rejected:
-        PGCH_TRY(set_aside(into, tuple, true));
+        PGCH_TRY(set_aside(into, tuple));
+        PGCH_TRY(note(tuple));
         ++rows;
-        last_set_aside_ = true;
+        last_is_rest_ = true;
         bytes_ += tuple.size();
         break;
       case pg::TupleOutcome::trailer:
@@ -69,7 +76,19 @@ Result<bool> KeyedCut::take(std::span<const std::byte>& message, RowBatch& into,
   return true;
 }
 
-Result<void> KeyedCut::set_aside(RowBatch& into, std::span<const std::byte> tuple, bool note) {
+// The row that was decoded last, not counted yet: is it moved? If not, it is taken back.
+bool KeyedCut::stays(RowBatch& into) {
+  if (!table_->repeats) return true;
+  const RowHash key = hash_row(into, into.rows, row_key_);
+  if (seen_.emplace(key.low, key.high).second) return true;
+  for (std::size_t i = 0; i < into.columns.size(); ++i)
+    truncate_column(into.columns[i], table_->fields[i].layout, into.rows);
+  for (std::size_t i = 0; i < extra_.size(); ++i)
+    truncate_column(extra_[i], table_->fields[table_->main_fields() + i].layout, into.rows);
+  return false;
+}
+
+Result<void> KeyedCut::set_aside(RowBatch& into, std::span<const std::byte> tuple) {
   std::vector<KeyCells> cells = table_->key_cells();
   if (!table_->add_keys(cells, tuple)) return corrupt();
   Rejected rejected;
@@ -78,16 +97,31 @@ Result<void> KeyedCut::set_aside(RowBatch& into, std::span<const std::byte> tupl
   for (const KeyCells& k : cells) put_text(rejected.key, k.text(0));
   rejected.payload = as_text(tuple);
   into.rejected.push_back(std::move(rejected));
-  if (!note) return {};
+  return {};
+}
+
+// What is told with the batch, but moves no row.
+Result<void> KeyedCut::note(std::span<const std::byte> tuple) {
   const auto stamp = pg::tuple_cell(tuple, table_->stamp_field);
   if (!stamp || stamp->size() != width_of(table_->fields[table_->stamp_field].layout)) return corrupt();
-  (void)table_->add_keys(rejected_.keys, tuple);  // it could be read just now
-  rejected_.stamps.push_back(read_stamp(as_text(*stamp)));
+  if (!table_->add_keys(rest_.keys, tuple)) return corrupt();
+  rest_.stamps.push_back(read_stamp(as_text(*stamp)));
   if (table_->ctid_field == npos) return {};
   const auto ctid = pg::tuple_cell(tuple, table_->ctid_field);
   if (!ctid || ctid->size() != 6) return corrupt();
-  rejected_tids_.append(as_text(*ctid));
+  rest_tids_.append(as_text(*ctid));
   return {};
+}
+
+// Of rows that are gone the deletion is moved.
+void KeyedCut::tell_removed(RowBatch& into) const {
+  if (table_->gone_field == npos) return;
+  const std::vector<std::byte>& gone = extra(table_->gone_field).data;
+  if (std::find(gone.begin(), gone.end(), std::byte{1}) == gone.end()) return;
+  into.ops.resize(into.rows, RowOp::insert);
+  for (std::size_t r = 0; r < into.rows; ++r) {
+    if (gone[r] == std::byte{1}) into.ops[r] = RowOp::remove;
+  }
 }
 
 CutRows KeyedCut::end(RowBatch& into, std::uint64_t version) {
@@ -98,11 +132,11 @@ CutRows KeyedCut::end(RowBatch& into, std::uint64_t version) {
   position.keys = table_->key_cells();
   table_->add_keys(position.keys, into, extra_);
   for (std::size_t k = 0; k < position.keys.size(); ++k) {
-    for (std::size_t r = 0; r < rejected_.stamps.size(); ++r) {
+    for (std::size_t r = 0; r < rest_.stamps.size(); ++r) {
       if (position.keys[k].integer) {
-        position.keys[k].integers.push_back(rejected_.keys[k].integers[r]);
+        position.keys[k].integers.push_back(rest_.keys[k].integers[r]);
       } else {
-        position.keys[k].add_text(rejected_.keys[k].text(r));
+        position.keys[k].add_text(rest_.keys[k].text(r));
       }
     }
   }
@@ -114,18 +148,19 @@ CutRows KeyedCut::end(RowBatch& into, std::uint64_t version) {
     ByteReader reader(stamps.data);
     for (std::uint64_t& stamp : position.stamps) stamp = reader.little<std::uint32_t>();
   }
-  position.stamps.insert(position.stamps.end(), rejected_.stamps.begin(), rejected_.stamps.end());
+  position.stamps.insert(position.stamps.end(), rest_.stamps.begin(), rest_.stamps.end());
   last_key_.clear();
   if (!position.stamps.empty()) {
-    const std::size_t last = (last_set_aside_ ? position.stamps.size() : into.rows) - 1;
+    const std::size_t last = (last_is_rest_ ? position.stamps.size() : into.rows) - 1;
     for (const KeyCells& k : position.keys) last_key_.push_back(k.text(last));
     last_stamp_ = position.stamps[last];
   }
   if (table_->ctid_field != npos) {
     out.tids = as_text(extra(table_->ctid_field).data);
-    out.tids += rejected_tids_;
+    out.tids += rest_tids_;
   }
   into.version = version;
+  tell_removed(into);
   if (!position.stamps.empty()) row_bytes_ = static_cast<double>(bytes_) / static_cast<double>(position.stamps.size());
   return out;
 }
@@ -148,11 +183,12 @@ Result<FoundRows> KeyedCut::again(const pg::Answer& answer, const FlagPosition& 
     std::span<const std::byte> message(tuple);
     switch (decoder_.decode(message, into.columns.data(), extra_.data(), into.rows)) {
       case pg::TupleOutcome::row:
+        if (!stays(into)) break;
         ++into.rows;
         into.ordinals.push_back(index);
         break;
       case pg::TupleOutcome::rejected:
-        PGCH_TRY(set_aside(into, tuple, false));
+        PGCH_TRY(set_aside(into, tuple));
         break;
       case pg::TupleOutcome::trailer:
       case pg::TupleOutcome::malformed:
@@ -161,6 +197,7 @@ Result<FoundRows> KeyedCut::again(const pg::Answer& answer, const FlagPosition& 
     if (table_->ctid_field != npos) found.tids.append(answer.cell(r, table_->ctid_field));
     found.picked.push_back(index);
   }
+  tell_removed(into);
   into.version = position.version;
   return found;
 }

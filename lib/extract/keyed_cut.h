@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,19 +48,25 @@ class KeyedCut {
   double row_bytes() const noexcept { return row_bytes_; }
 
  private:
-  Result<void> set_aside(RowBatch& into, std::span<const std::byte> tuple, bool note);
+  Result<void> set_aside(RowBatch& into, std::span<const std::byte> tuple);
+  Result<void> note(std::span<const std::byte> tuple);
+  bool stays(RowBatch& into);
+  void tell_removed(RowBatch& into) const;
   Error corrupt() const;
   const Column& extra(std::size_t field) const noexcept { return extra_[field - table_->main_fields()]; }
 
   const KeyedTable* table_;
   pg::TupleDecoder decoder_;
   std::vector<Column> extra_;
-  FlagPosition rejected_;  // keys and stamps of the rows set aside: they come last in the position
-  std::string rejected_tids_;
+  FlagPosition
+      rest_;  // keys and stamps of what moves no row (set aside, or moved already): they come last in the position
+  std::string rest_tids_;
+  std::vector<std::size_t> row_key_;                        // columns
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen_;  // hashes of the moved rows' keys, if they repeat
   std::size_t bytes_ = 0;
   std::vector<std::string> last_key_;
   std::uint64_t last_stamp_ = 0;
-  bool last_set_aside_ = false;
+  bool last_is_rest_ = false;
   double row_bytes_ = 0;
 };
 

@@ -1,5 +1,5 @@
-// A lane of the flag extractor: one connection and its transaction. Rows are locked, read (in one batch or several),
-// and when all batches are decided the delivered rows are marked and the transaction ends.
+// A lane of the claiming extractor: one connection and its transaction. Rows are locked, read (in one batch or
+// several), and when all batches are decided the delivered rows are marked and the transaction ends.
 //
 //   free ─select→ reading ─end of rows→ held ─all decided→ updating → committing → free
 //                                         └─ nothing delivered ───→ rolling_back → free
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "extract/flag_table.h"
+#include "extract/claim_table.h"
 #include "extract/keyed_cut.h"
 #include "pg/connection.h"
 #include "pg/copy_stream.h"
@@ -19,7 +19,7 @@
 namespace pgch {
 
 /// A batch that was handed out.
-struct FlagOut {
+struct ClaimOut {
   Position position;
   std::string tids;                   ///< 6 bytes a row, as on the wire; plain tables only
   std::vector<std::uint32_t> picked;  ///< rows of the position that are meant; empty: all
@@ -29,14 +29,14 @@ struct FlagOut {
 
   void found(FoundRows again);
 };
-FlagOut out_of(CutRows cut);
+ClaimOut out_of(CutRows cut);
 
-struct FlagLane {
+struct ClaimLane {
   enum class State : std::uint8_t { free, reading, held, updating, committing, rolling_back };
 
   std::unique_ptr<pg::Connection> connection;
   State state = State::free;
-  std::vector<FlagOut> outs;
+  std::vector<ClaimOut> outs;
   std::string xid;  ///< of the transaction
   std::optional<pg::CopyStream> copy;
   std::span<const std::byte> message;  ///< read but not decoded: it belongs to the next batch
@@ -56,9 +56,9 @@ struct FlagLane {
   bool decided() const noexcept;
   bool has_out() const noexcept;
   /// Sends the UPDATE (or the ROLLBACK, if nothing was delivered). Needs `held` and decided().
-  Result<void> start_mark(const FlagTable& table);
+  Result<void> start_mark(const ClaimTable& table);
   /// Goes on as far as it can without waiting. True when the transaction is over and the lane free.
-  Result<bool> advance(const FlagTable& table);
+  Result<bool> advance(const ClaimTable& table);
   /// Ends the transaction without a mark.
   Result<void> start_rollback();
 };

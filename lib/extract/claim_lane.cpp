@@ -1,4 +1,4 @@
-#include "extract/flag_lane.h"
+#include "extract/claim_lane.h"
 
 #include <algorithm>
 
@@ -7,41 +7,41 @@
 
 namespace pgch {
 
-void FlagOut::found(FoundRows again) {
+void ClaimOut::found(FoundRows again) {
   rows = static_cast<std::uint32_t>(again.picked.size());
   tids = std::move(again.tids);
   picked = std::move(again.picked);
 }
 
-FlagOut out_of(CutRows cut) {
-  FlagOut out;
+ClaimOut out_of(CutRows cut) {
+  ClaimOut out;
   out.position = encode(cut.rows);
   out.rows = static_cast<std::uint32_t>(cut.rows.stamps.size());
   out.tids = std::move(cut.tids);
   return out;
 }
 
-bool FlagLane::decided() const noexcept {
-  return std::none_of(outs.begin(), outs.end(), [](const FlagOut& o) { return o.state == FlagOut::State::out; });
+bool ClaimLane::decided() const noexcept {
+  return std::none_of(outs.begin(), outs.end(), [](const ClaimOut& o) { return o.state == ClaimOut::State::out; });
 }
 
-bool FlagLane::has_out() const noexcept { return !decided(); }
+bool ClaimLane::has_out() const noexcept { return !decided(); }
 
-Result<void> FlagLane::start_rollback() {
+Result<void> ClaimLane::start_rollback() {
   PGCH_TRY(connection->send("ROLLBACK", {}, "ending a transaction"));
   state = State::rolling_back;
   return {};
 }
 
-Result<void> FlagLane::start_mark(const FlagTable& table) {
+Result<void> ClaimLane::start_mark(const ClaimTable& table) {
   to_mark = 0;
-  for (const FlagOut& o : outs) to_mark += o.state == FlagOut::State::delivered ? o.rows : 0;
+  for (const ClaimOut& o : outs) to_mark += o.state == ClaimOut::State::delivered ? o.rows : 0;
   if (to_mark == 0) return start_rollback();
-  const std::string doing = "marking rows of " + display_name(*table.schema);
+  const std::string doing = "marking rows of " + table.name;
   if (table.catalog.source.plain_table) {
     pg::ArrayWriter tids(pg::oid::tid);
-    for (const FlagOut& o : outs) {
-      if (o.state != FlagOut::State::delivered) continue;
+    for (const ClaimOut& o : outs) {
+      if (o.state != ClaimOut::State::delivered) continue;
       for (std::size_t at = 0; at < o.tids.size(); at += 6) tids.add(std::string_view(o.tids).substr(at, 6));
     }
     const pg::Parameter p{tids.finish(), pg::oid::tid_array, true};
@@ -50,8 +50,8 @@ Result<void> FlagLane::start_mark(const FlagTable& table) {
     // In the children of a parent a ctid names no row by itself: the keys do.
     FlagPosition all;
     all.keys = table.key_cells();
-    for (const FlagOut& o : outs) {
-      if (o.state != FlagOut::State::delivered || o.rows == 0) continue;
+    for (const ClaimOut& o : outs) {
+      if (o.state != ClaimOut::State::delivered || o.rows == 0) continue;
       PGCH_ASSIGN(const FlagPosition one, decode_flag_position(o.position));
       for (std::size_t k = 0; k < all.keys.size(); ++k) {
         all.keys[k].integer = false;
@@ -70,7 +70,7 @@ Result<void> FlagLane::start_mark(const FlagTable& table) {
   return {};
 }
 
-Result<bool> FlagLane::advance(const FlagTable& table) {
+Result<bool> ClaimLane::advance(const ClaimTable& table) {
   while (marking()) {
     PGCH_ASSIGN(std::optional<pg::Answer> answer, connection->try_answer());
     if (!answer) return false;
@@ -78,14 +78,9 @@ Result<bool> FlagLane::advance(const FlagTable& table) {
       const std::uint64_t marked =
           table.marks_counted && answer->rows() == 1 ? pg::number(answer->cell(0, 0)) : answer->affected();
       if (marked != to_mark) {
-        return halt(Errc::data, "Marking " + std::to_string(to_mark) + " rows of " + display_name(*table.schema) +
-                                    " marked " + std::to_string(marked) +
-                                    ": a trigger, a rule, a row-level policy or a key that is not unique comes "
-                                    "between. Nothing was marked; "
-                                    "let the UPDATE of " +
-                                    table.flag + " through, or name the key with table.key.");
+        return table.mismarked(to_mark, marked);
       }
-      PGCH_TRY(connection->send("COMMIT", {}, "committing the mark of " + display_name(*table.schema)));
+      PGCH_TRY(connection->send("COMMIT", {}, "committing the mark of " + table.name));
       state = State::committing;
       continue;
     }
