@@ -44,9 +44,8 @@ struct Config {
   std::string pipeline = "pgch";  ///< part of every token and of the journal's name: never change it in use
   std::string state = "./pgch-state";
   PostgresOptions postgres;
-  bool use_kafka = false;  ///< a bootstrap address or a topic was set
-  KafkaOptions kafka;      ///< what all tables share; kafka_of() completes it
-  std::string kafka_format = "json";
+  bool use_kafka = false;        ///< a bootstrap address or a topic was set
+  KafkaOptions kafka;            ///< what all tables share; kafka_of() completes it
   ClickHouseOptions clickhouse;  ///< without an address: chdb://./pgch-data
   TypeOptions types;             ///< each table's columns.types is the same
   std::vector<TableConfig> tables;

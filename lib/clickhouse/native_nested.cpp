@@ -14,8 +14,9 @@ namespace {
 
 class Nested {
  public:
-  Nested(const ColumnSpec& type, const Version& server)
-      : type_(type), range_(time_range(type, server)), width_(width_of(layout_of(type))) {
+  // `server` null: any time is taken.
+  Nested(const ColumnSpec& type, const Version* server) : type_(type), width_(width_of(layout_of(type))) {
+    if (server != nullptr) range_ = time_range(type, *server);
     for (const ColumnSpec& element : type.elements) children_.emplace_back(element, server);
   }
 
@@ -124,7 +125,7 @@ class Nested {
 }  // namespace
 
 Result<void> put_nested(std::string& out, const ColumnPlan& plan, const Column& column, std::size_t rows) {
-  Nested nested(plan.wire, plan.server);
+  Nested nested(plan.wire, &plan.server);
   for (std::size_t r = 0; r < rows; ++r) {
     if (column.is_null(r)) {
       nested.add_default();
@@ -147,6 +148,22 @@ Result<void> put_nested(std::string& out, const ColumnPlan& plan, const Column& 
   }
   put_text(out, plan.wire.name);
   put_text(out, plan.wire_name);
+  nested.put(out);
+  return {};
+}
+
+Result<void> put_nested_values(std::string& out, const ColumnSpec& type, const Column& column, std::size_t rows) {
+  Nested nested(type, nullptr);
+  for (std::size_t r = 0; r < rows; ++r) {
+    if (column.is_null(r)) {
+      nested.add_default();
+      continue;
+    }
+    ByteReader in(column.at(r, 0));
+    if (nested.take_value(in) != Nested::Taken::yes || !in.at_end())
+      return halt(Errc::internal,
+                  fmt::format("Column {}: a value within row {} of the batch is damaged", type.name, r));
+  }
   nested.put(out);
   return {};
 }

@@ -35,7 +35,10 @@ std::string null_flag_of(const std::string& name);
 
 // "Nullable(DateTime64(6, 'UTC'))": what stands in a Native block for this column.
 std::string wire_type(const ColumnSpec& column, const Version& server);
-// The same for CREATE TABLE (LowCardinality for enumerations), or why the server can't hold it without loss.
+// Blocks that are kept (in Kafka) name types as this server does, whatever server reads them.
+inline constexpr Version native_version_written{26, 7};
+// The same as wire_type() for CREATE TABLE (LowCardinality for enumerations), or why the server can't hold it without
+// loss.
 Result<std::string> created_type(const ColumnSpec& column, const Version& server);
 
 // How a source column's values become the wire's.
@@ -69,6 +72,9 @@ Result<ColumnPlan> plan_column(const ColumnSpec& source, std::string_view target
 
 // Appends a nested column in Native form. Errc::data with Recovery::dead_letter if a value within does not fit.
 Result<void> put_nested(std::string& out, const ColumnPlan& plan, const Column& column, std::size_t rows);
+
+// The same without name and type, and without asking whether times fit any server: for a block that is not for one.
+Result<void> put_nested_values(std::string& out, const ColumnSpec& type, const Column& column, std::size_t rows);
 
 // Days and ticks that the server can hold: the binary formats do not check, and others come out as other values.
 struct TimeRange {

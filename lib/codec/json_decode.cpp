@@ -292,8 +292,10 @@ class JsonRowDecoder::Impl {
 JsonRowDecoder::JsonRowDecoder(std::shared_ptr<const TableSchema> schema, JsonRowOptions options)
     : impl_(std::make_unique<Impl>(std::move(schema), std::move(options))) {}
 JsonRowDecoder::~JsonRowDecoder() = default;
-JsonRowDecoder::JsonRowDecoder(JsonRowDecoder&&) noexcept = default;
-JsonRowDecoder& JsonRowDecoder::operator=(JsonRowDecoder&&) noexcept = default;
+Result<Decoded> JsonRowDecoder::append(const MessageView& message, RowBatch& batch) {
+  const bool read = message.has_value ? impl_->append_row(message.value, batch) : impl_->append_key(message.key, batch);
+  return read ? Decoded::rows : Decoded::rejected;
+}
 bool JsonRowDecoder::append_row(std::string_view message, RowBatch& batch) { return impl_->append_row(message, batch); }
 bool JsonRowDecoder::append_key(std::string_view key, RowBatch& batch) { return impl_->append_key(key, batch); }
 const std::string& JsonRowDecoder::reason() const noexcept { return impl_->reason; }

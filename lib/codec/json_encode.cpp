@@ -206,7 +206,19 @@ bool append_nested(std::string& out, const ColumnSpec& spec, std::span<const std
 }  // namespace
 
 JsonRowEncoder::JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool json_as_object)
-    : schema_(std::move(schema)), keys_(key_indexes(*schema_)), json_as_object_(json_as_object) {
+    : json_as_object_(json_as_object) {
+  set_schema(std::move(schema));
+}
+
+Result<void> JsonRowEncoder::open(std::shared_ptr<const TableSchema> schema) {
+  set_schema(std::move(schema));
+  return {};
+}
+
+void JsonRowEncoder::set_schema(std::shared_ptr<const TableSchema> schema) {
+  schema_ = std::move(schema);
+  keys_ = key_indexes(*schema_);
+  fields_.clear();
   for (const ColumnSpec& column : schema_->columns) {
     Field field;
     field.prefix = fields_.empty() ? "{" : ",";
@@ -217,11 +229,11 @@ JsonRowEncoder::JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool j
   }
 }
 
-std::size_t JsonRowEncoder::append_row(const RowBatch& batch, std::size_t row, std::string& out) const {
+std::size_t JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::string& out) const {
   if (fields_.empty()) out += '{';
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     out += fields_[i].prefix;
-    if (!append_value(batch, row, i, out)) return i;
+    if (!append_field(batch, row, i, out)) return i;
   }
   out += '}';
   return npos;
@@ -231,13 +243,13 @@ std::size_t JsonRowEncoder::append_key(const RowBatch& batch, std::size_t row, s
   if (keys_.size() > 1) out += '[';
   for (std::size_t k = 0; k < keys_.size(); ++k) {
     if (k != 0) out += ',';
-    if (!append_value(batch, row, keys_[k], out)) return keys_[k];
+    if (!append_field(batch, row, keys_[k], out)) return keys_[k];
   }
   if (keys_.size() > 1) out += ']';
   return npos;
 }
 
-bool JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::size_t index, std::string& out) const {
+bool JsonRowEncoder::append_field(const RowBatch& batch, std::size_t row, std::size_t index, std::string& out) const {
   const Column& column = batch.columns[index];
   if (column.is_null(row)) {
     out += "null";

@@ -8,28 +8,31 @@
 #include <string_view>
 #include <vector>
 
+#include "codec/row_codec.h"
 #include "pgch/batch.h"
 #include "pgch/schema.h"
 
 namespace pgch::codec {
 
 /// Writes rows of one schema. One thread.
-class JsonRowEncoder {
+class JsonRowEncoder final : public RowEncoder {
  public:
+  explicit JsonRowEncoder(bool json_as_object) : json_as_object_(json_as_object) {}
+  /// Opened for `schema`.
   JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool json_as_object);
-  /// Appends the row as an object. npos, or the index of a column whose text is not UTF-8 (the output is then of no
-  /// use).
-  std::size_t append_row(const RowBatch& batch, std::size_t row, std::string& out) const;
-  /// Appends the row's key: the key column's JSON value, an array of them if there are several, nothing without a key.
-  std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const;
-  const TableSchema& schema() const noexcept { return *schema_; }
+  Result<void> open(std::shared_ptr<const TableSchema> schema) override;
+  /// The row as an object.
+  std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const override;
+  /// The key column's JSON value, an array of them if there are several, nothing without a key.
+  std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const override;
 
  private:
   struct Field {
     std::string prefix;  ///< `{"name":` or `,"name":`
     std::size_t width = 0;
   };
-  bool append_value(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
+  bool append_field(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
+  void set_schema(std::shared_ptr<const TableSchema> schema);
 
   std::shared_ptr<const TableSchema> schema_;
   std::vector<Field> fields_;
@@ -46,17 +49,18 @@ struct JsonRowOptions {
 };
 
 /// Reads messages into the columns of a batch whose schema is the decoder's. One thread. Trusts nothing.
-class JsonRowDecoder {
+class JsonRowDecoder final : public RowDecoder {
  public:
   JsonRowDecoder(std::shared_ptr<const TableSchema> schema, JsonRowOptions options);
-  ~JsonRowDecoder();
-  JsonRowDecoder(JsonRowDecoder&&) noexcept;
-  JsonRowDecoder& operator=(JsonRowDecoder&&) noexcept;
+  ~JsonRowDecoder() override;
+  JsonRowDecoder(const JsonRowDecoder&) = delete;
+  JsonRowDecoder& operator=(const JsonRowDecoder&) = delete;
+  Result<Decoded> append(const MessageView& message, RowBatch& batch) override;
   /// Appends one row; false: the batch is as before, and reason() says why, naming field and type but no value.
   bool append_row(std::string_view message, RowBatch& batch);
   /// Appends a row that has only its key (from a record's key); the other cells are NULL, or zero if not nullable.
   bool append_key(std::string_view key, RowBatch& batch);
-  const std::string& reason() const noexcept;
+  const std::string& reason() const noexcept override;
 
  private:
   class Impl;

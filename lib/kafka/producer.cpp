@@ -47,7 +47,7 @@ class KafkaProducer final : public Producer {
           rd_kafka_header_add(headers.get(), h.name, -1, h.value.data(), static_cast<ssize_t>(h.value.size()));
       if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(code, doing());
     }
-    std::array<rd_kafka_vu_t, 6> parts{};
+    std::array<rd_kafka_vu_t, 7> parts{};
     std::size_t n = 0;
     const auto part = [&](rd_kafka_vtype_t type) -> rd_kafka_vu_t& {
       parts[n].vtype = type;
@@ -55,6 +55,7 @@ class KafkaProducer final : public Producer {
     };
     part(RD_KAFKA_VTYPE_RKT).u.rkt = topic_;
     part(RD_KAFKA_VTYPE_MSGFLAGS).u.i = 0;
+    if (message.partition >= 0) part(RD_KAFKA_VTYPE_PARTITION).u.i32 = message.partition;
     if (!message.tombstone) {
       rd_kafka_vu_t& value = part(RD_KAFKA_VTYPE_VALUE);
       value.u.mem.ptr = const_cast<char*>(message.value.data());

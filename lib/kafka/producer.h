@@ -23,7 +23,8 @@ struct Outgoing {
   std::string_view key;
   bool has_key = false;
   std::string_view value;
-  bool tombstone = false;  ///< no value at all
+  bool tombstone = false;       ///< no value at all
+  std::int32_t partition = -1;  ///< -1: by the key
   std::span<const Header> headers;
 };
 

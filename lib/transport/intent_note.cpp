@@ -15,6 +15,12 @@ constexpr std::size_t note_bytes_max = 4'096;  // Kafka's default for offset.met
 
 }  // namespace
 
+bool HighWaters::has(std::uint64_t stream, const Sequence& sequence) const noexcept {
+  const auto found =
+      std::find_if(entries_.rbegin(), entries_.rend(), [&](const Entry& e) { return e.stream == stream; });
+  return found != entries_.rend() && sequence <= found->sequence;
+}
+
 bool HighWaters::advance(std::uint64_t stream, const Sequence& sequence) {
   // The most recent stream is the usual one, and it is at the back.
   const auto found =

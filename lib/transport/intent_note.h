@@ -24,7 +24,9 @@ class HighWaters {
     Sequence sequence;
     bool operator==(const Entry&) const = default;
   };
-  /// False: not above what was seen already; the record is a repeat.
+  /// It, or one above it, was seen already: the record is a repeat.
+  bool has(std::uint64_t stream, const Sequence& sequence) const noexcept;
+  /// Remembers it. False, and nothing changes, if has().
   bool advance(std::uint64_t stream, const Sequence& sequence);
   /// Least recent first.
   const std::vector<Entry>& entries() const noexcept { return entries_; }

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/try.h"
+#include "codec/native_message.h"
 #include "kafka/consumer.h"
 #include "kafka/errors.h"
 #include "transport/record.h"
@@ -92,7 +93,7 @@ class Search {
   }
 
   Result<void> take(std::size_t partition, const kafka::Records& records) {
-    constexpr std::array<std::string_view, 2> names = {header_stream, header_sequence};
+    constexpr std::array<std::string_view, 3> names = {header_stream, header_sequence, header_rows};
     for (std::size_t i = 0; i < records.size(); ++i) {
       if (records[i].is_end()) {  // behind it are at most the marks of transactions, which are not handed out
         next_[partition] = std::max(next_[partition], records[i].offset());
@@ -102,13 +103,23 @@ class Search {
         return kafka::error_of(records[i].error(), "looking for a batch in topic " + options_.topic,
                                records[i].error_text());
       next_[partition] = records[i].offset() + 1;
-      std::array<std::optional<std::string_view>, 2> values;
+      std::array<std::optional<std::string_view>, 3> values;
       const kafka::RecordHeaders headers(records[i]);
       headers.find(names, values);
       if (!values[0] || !values[1] || *values[0] != request_.stream) continue;
       const auto sequence = parse_sequence(*values[1]);
-      if (sequence && sequence->epoch == request_.epoch && attempts_.count(sequence->major) != 0)
+      if (!sequence || sequence->epoch != request_.epoch || attempts_.count(sequence->major) == 0) continue;
+      if (!values[2]) {
         found_.insert(sequence->minor);
+        continue;
+      }
+      const auto rows = codec::native_rows(records[i].value());
+      if (!rows) {
+        return halt(Errc::corrupt, "the message at offset " + std::to_string(records[i].offset()) + " of " +
+                                       options_.topic + "/" + std::to_string(partition) +
+                                       " has pgch's headers, but its block can't be read");
+      }
+      found_.insert(rows->begin(), rows->end());
     }
     return {};
   }

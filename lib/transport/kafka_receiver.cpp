@@ -6,21 +6,20 @@
 #include <limits>
 
 #include "base/try.h"
-#include "kafka/errors.h"
 #include "transport/assignment.h"
-#include "transport/record_reader.h"
+#include "transport/batch_filler.h"
+#include "transport/formats.h"
+#include "transport/topic_ends.h"
 
 namespace pgch::transport {
 namespace {
 
-constexpr std::size_t records_at_once = 10'000;
 constexpr std::size_t out_of_partition_max = 2;  // one is loaded while the next is read
 constexpr std::size_t out_max = 4;
-constexpr std::uint32_t rejected_in_a_row_max = 1'000;
-constexpr std::size_t worth_a_switch = 2'000;  // so many records of another partition end the wait for more of this one
+// So many records of another partition end the wait for more of this one.
+constexpr std::size_t worth_a_switch = 2'000, blocks_worth_a_switch = 4;
 constexpr int turn_ms = 5;
 constexpr std::chrono::seconds join_patience{10};
-constexpr std::chrono::seconds replay_patience{60};
 // Less than max.poll.interval.ms: a batch that takes longer to load is left to the next owner.
 constexpr std::chrono::seconds revoke_patience{120};
 
@@ -41,9 +40,9 @@ class KafkaReceiver final : public Extractor {
       return halt(Errc::config, "a Kafka consumer needs to know the table that messages are turned into");
     PGCH_ASSIGN(TableSchema schema, options_.schema());
     schema_ = std::make_shared<const TableSchema>(std::move(schema));
-    reader_ = std::make_unique<RecordReader>(options_, schema_);
-    PGCH_TRY(look_around());
-    PGCH_ASSIGN(consumer_, kafka::Consumer::join(options_, partitions_, context));
+    PGCH_TRY(ends_.look(options_, context));
+    PGCH_ASSIGN(consumer_, kafka::Consumer::join(options_, ends_.partitions(), context));
+    filler_ = std::make_unique<BatchFiller>(options_, context, schema_, *consumer_, make_decoder(options_, schema_));
     {
       const std::lock_guard lock(ownership_->mutex);
       ownership_->consumer = consumer_;
@@ -76,7 +75,7 @@ class KafkaReceiver final : public Extractor {
       if (at_ends) {
         PGCH_TRY(close_settled());
         if (options_.until_end) {
-          PGCH_ASSIGN(const bool others_done, others_at_ends());
+          PGCH_ASSIGN(const bool others_done, ends_.others_reached(options_, *context_, readings_));
           if (others_done) return Fetch::end;
         }
       }
@@ -119,47 +118,20 @@ class KafkaReceiver final : public Extractor {
         std::erase_if(o.out, [](const HandedOut& h) { return !h.intended; });
     }
     if (auto closed = close_settled(); !closed) context_->log.write(LogLevel::warning, closed.error().message);
-    report_repeats();
+    filler_->report_repeats();
     readings_.clear();  // the records must go before their client
     {
       const std::lock_guard lock(ownership_->mutex);
       ownership_->owned.clear();
       ownership_->consumer.reset();
     }
+    filler_.reset();
     consumer_->close();
     consumer_.reset();
     assigned_ = false;
   }
 
  private:
-  // The topic's shape, and its ends for until_end.
-  Result<void> look_around() {
-    PGCH_ASSIGN(const auto admin, kafka::Admin::open(options_, *context_));
-    PGCH_ASSIGN(std::optional<std::int32_t> partitions, admin->partitions(options_.topic));
-    if (!partitions && !options_.create_topic) {
-      return halt(Errc::not_found,
-                  "topic " + options_.topic +
-                      " does not exist; start the producer first, create it, or switch create_topic on");
-    }
-    if (!partitions) {
-      // The producing half makes it with its first batch only, and that may be long in coming.
-      PGCH_TRY(admin->create(options_.topic, options_.partitions, options_.replication));
-      context_->log.write(LogLevel::warning, "topic " + options_.topic + " did not exist; made it with " +
-                                                 std::to_string(options_.partitions) + " partitions");
-      PGCH_ASSIGN(partitions, admin->partitions(options_.topic));
-    }
-    partitions_ = partitions.value_or(0);
-    until_.clear();
-    PGCH_ASSIGN(const std::vector<kafka::Watermarks> marks, admin->watermarks(options_.topic, partitions_));
-    lows_.clear();
-    for (const kafka::Watermarks& w : marks) until_.push_back(w.high), lows_.push_back(w.low);
-    PGCH_ASSIGN(const std::vector<kafka::CommittedOffset> committed, admin->committed(options_.topic, partitions_));
-    // A partition that was added later has no commit either, and its first records are wanted.
-    first_start_ =
-        std::all_of(committed.begin(), committed.end(), [](const kafka::CommittedOffset& c) { return c.offset < 0; });
-    return {};
-  }
-
   Result<void> serve_group() {
     const kafka::Rebalance wish = consumer_->rebalance();
     switch (wish.kind) {
@@ -180,8 +152,8 @@ class KafkaReceiver final : public Extractor {
 
   Result<void> take_over(const std::vector<std::int32_t>& partitions) {
     PGCH_ASSIGN(std::vector<Begin> begins,
-                begin_partitions(*consumer_, partitions, first_start_ && options_.offset_reset == "latest", *ownership_,
-                                 ++epoch_));
+                begin_partitions(*consumer_, partitions, ends_.first_start() && options_.offset_reset == "latest",
+                                 *ownership_, ++epoch_));
     std::vector<std::pair<std::int32_t, std::int64_t>> from;
     readings_.clear();
     std::vector<std::int32_t> pins;
@@ -276,7 +248,7 @@ class KafkaReceiver final : public Extractor {
       const Owned& o = ownership_->owned.at(partition);
       if (o.revoking || o.restart || o.out.size() >= out_of_partition_max) continue;
       if (reading.replay) return &reading;
-      if (options_.until_end && reading.at_end && past_until(reading)) continue;
+      if (options_.until_end && reading.at_end && ends_.reached(reading)) continue;
       const std::size_t n = reading.records.size() - reading.used + consumer_->waiting(partition);
       if (n <= most) continue;
       most = n;
@@ -285,59 +257,34 @@ class KafkaReceiver final : public Extractor {
     return best;
   }
 
-  bool past_until(const Reading& reading) const {
-    const auto p = static_cast<std::size_t>(reading.partition);
-    return p >= until_.size() || std::max(reading.next, reading.reached) >= until_[p];
-  }
-
   bool all_at_ends() const {
     if (!assigned_) return false;
     // What is out may come back: then there is more to read.
     if (ownership_->any_out()) return false;
     return std::all_of(readings_.begin(), readings_.end(), [&](const auto& r) {
-      return !r.second.replay && (options_.until_end ? past_until(r.second) : r.second.at_end);
+      return !r.second.replay && (options_.until_end ? ends_.reached(r.second) : r.second.at_end);
     });
-  }
-
-  // Partitions that other members hold count as well: after a crash the dead member keeps its own until its session
-  // ends, and they come to us only then.
-  Result<bool> others_at_ends() {
-    if (readings_.size() == until_.size()) return true;
-    if (context_->clock.now() < next_look_) return false;
-    next_look_ = context_->clock.now() + std::chrono::seconds(1);
-    PGCH_ASSIGN(const auto admin, kafka::Admin::open(options_, *context_));
-    PGCH_ASSIGN(const std::vector<kafka::CommittedOffset> committed, admin->committed(options_.topic, partitions_));
-    for (std::size_t p = 0; p < until_.size(); ++p) {
-      if (readings_.contains(static_cast<std::int32_t>(p))) continue;
-      const std::int64_t reached = p < committed.size() ? std::max(committed[p].offset, lows_[p]) : lows_[p];
-      if (reached < until_[p]) return false;
-    }
-    return true;
   }
 
   // True: `into` holds a batch, and it is registered as handed out.
   Result<bool> fill(Reading& reading, RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) {
     into.reset(schema_);
-    const bool replaying = reading.replay.has_value();
-    const auto begin = context_->clock.now();
     HandedOut out;
     out.first = reading.next;
     out.before = reading.waters;
-    auto until = replaying ? begin + replay_patience : std::min(deadline, begin + limits.linger);
-    std::size_t bytes = 0;
-    bool full = false;
-    while (!full) {
-      if (reading.used == reading.records.size()) {
-        const bool got = refill(reading, limits.rows_max - std::min(into.rows, limits.rows_max));
-        if (!got && !wait_for_more(reading, into, until)) break;
-        if (!got) PGCH_TRY(consumer_->poll(turn_ms));
-        if (got && replaying) until = context_->clock.now() + replay_patience;
-        continue;
-      }
-      PGCH_ASSIGN(full, take_records(reading, into, limits, bytes));
-    }
-    if (replaying && !full) return leave_replay(reading);
-    if (!replaying && into.rows == 0 && into.rejected.empty()) {
+    const std::size_t many = options_.format.name == "native" ? blocks_worth_a_switch : worth_a_switch;
+    const auto enough = [&] {
+      if (options_.until_end && ends_.reached(reading)) return true;
+      return std::any_of(readings_.begin(), readings_.end(), [&](const auto& other) {
+        return other.first != reading.partition && consumer_->waiting(other.first) >= many;
+      });
+    };
+    const auto full = filler_->fill(reading, into, limits, deadline, enough);
+    if (reading.replay && (!full || !*full)) return leave_replay(reading, full);
+    const bool empty = into.rows == 0 && into.rejected.empty();
+    // What came before a record that can't be read just now is a batch; the record itself is the next one's first.
+    if (!full && (empty || full.error().recovery != Recovery::retry)) return full;
+    if (empty) {
       skip_repeats(reading);
       return false;
     }
@@ -346,88 +293,15 @@ class KafkaReceiver final : public Extractor {
   }
 
   // Half read it can't be gone on with: it is read again from its note, by us or by the partition's next owner.
-  Result<bool> leave_replay(const Reading& reading) {
+  Result<bool> leave_replay(const Reading& reading, const Result<bool>& why) {
     {
       const std::lock_guard lock(ownership_->mutex);
       ownership_->owned.at(reading.partition).restart = true;
     }
+    if (!why) return why;
     if (context_->stop.stop_requested() || consumer_->rebalance().kind != kafka::Rebalance::Kind::none) return false;
     return retry(Errc::timeout, "the batch under way in " + ownership_->stream_of(reading.partition) +
                                     " could not be read again in time: look at the brokers");
-  }
-
-  bool refill(Reading& reading, std::size_t wanted) {
-    reading.records.clear();
-    reading.used = 0;
-    return consumer_->take(reading.partition, reading.records, std::clamp<std::size_t>(wanted, 1, records_at_once),
-                           0) != 0;
-  }
-
-  bool wait_for_more(const Reading& reading, const RowBatch& into, Clock::TimePoint until) const {
-    if (context_->stop.stop_requested() || context_->clock.now() >= until ||
-        consumer_->rebalance().kind != kafka::Rebalance::Kind::none)
-      return false;
-    if (reading.replay) return true;
-    if (into.rows == 0 && into.rejected.empty()) return false;
-    if (options_.until_end && past_until(reading)) return false;
-    return std::none_of(readings_.begin(), readings_.end(), [&](const auto& other) {
-      return other.first != reading.partition && consumer_->waiting(other.first) >= worth_a_switch;
-    });
-  }
-
-  // True: the batch is complete.
-  Result<bool> take_records(Reading& reading, RowBatch& into, const BatchLimits& limits, std::size_t& bytes) {
-    for (; reading.used < reading.records.size(); ++reading.used) {
-      const kafka::Record record = reading.records[reading.used];
-      if (reading.replay && std::max(reading.reached, record.offset()) > reading.replay->last) return true;
-      if (record.error() != 0) {
-        PGCH_TRY(take_event(reading, record));
-        continue;
-      }
-      if (!reading.replay &&
-          (into.rows >= limits.rows_max || (bytes != 0 && bytes + record.value().size() > limits.bytes_max)))
-        return true;
-      reading.next = reading.reached = record.offset() + 1;
-      reading.at_end = false;
-      const std::size_t before = bytes;
-      bytes += record.value().size() + record.key().size();
-      switch (reader_->take(record, into, reading.waters)) {
-        case RecordReader::Outcome::row:
-          rejected_in_a_row_ = 0;
-          break;
-        case RecordReader::Outcome::repeat:
-          bytes = before;
-          ++repeats_;
-          break;
-        case RecordReader::Outcome::rejected:
-          PGCH_TRY(count_rejected(into));
-          break;
-      }
-    }
-    if (reading.replay) return reading.reached > reading.replay->last;
-    return into.rows >= limits.rows_max || bytes >= limits.bytes_max;
-  }
-
-  Result<void> take_event(Reading& reading, const kafka::Record& record) {
-    if (record.is_end()) {
-      reading.reached = std::max(reading.reached, record.offset());
-      reading.at_end = true;
-      return {};
-    }
-    const std::string stream = ownership_->stream_of(reading.partition);
-    if (record.is_out_of_range()) return explain_out_of_range(*consumer_, stream, reading);
-    const Error error = kafka::error_of(record.error(), "reading " + stream, record.error_text());
-    if (error.recovery == Recovery::halt) return error;
-    context_->log.write(LogLevel::warning, error.message);
-    return {};
-  }
-
-  Result<void> count_rejected(const RowBatch& into) {
-    if (++rejected_in_a_row_ <= rejected_in_a_row_max) return {};
-    return halt(Errc::schema,
-                "more than " + std::to_string(rejected_in_a_row_max) + " messages of topic " + options_.topic +
-                    " in a row can't be turned into rows of " + display_name(*schema_) +
-                    ", so it is not the messages that are wrong; the last one: " + into.rejected.back().reason);
   }
 
   // Only repeats came: the next batch begins behind them, and if nothing is out, the group may know.
@@ -460,35 +334,22 @@ class KafkaReceiver final : public Extractor {
   }
 
   Result<void> close_settled() {
-    report_repeats();
+    filler_->report_repeats();
     for (const auto& [partition, reading] : readings_) PGCH_TRY(ownership_->close_partition(partition));
     return {};
-  }
-
-  void report_repeats() {
-    if (repeats_ == 0) return;
-    context_->log.write(LogLevel::info, "topic " + options_.topic + ": " + std::to_string(repeats_) +
-                                            " repeated records were left out");
-    repeats_ = 0;
   }
 
   KafkaOptions options_;
   std::shared_ptr<Ownership> ownership_;
   std::optional<Context> context_;
   std::shared_ptr<const TableSchema> schema_;
-  std::unique_ptr<RecordReader> reader_;
-  std::int32_t partitions_ = 0;
-  std::vector<std::int64_t> until_;
-  std::vector<std::int64_t> lows_;
-  Clock::TimePoint next_look_;
-  bool first_start_ = false;
+  TopicEnds ends_;
   bool assigned_ = false;
   std::uint64_t epoch_ = 0;
   std::optional<Clock::TimePoint> revoking_since_;
-  std::uint32_t rejected_in_a_row_ = 0;
-  std::uint64_t repeats_ = 0;
   std::vector<Acknowledged> acknowledged_;
   std::shared_ptr<kafka::Consumer> consumer_;
+  std::unique_ptr<BatchFiller> filler_;
   std::map<std::int32_t, Reading> readings_;  // after the consumer: its records go first
 };
 

@@ -1,5 +1,5 @@
-// A batch becomes one record a row, all confirmed before load() returns. The topic itself is the checkpoint: look()
-// reads it.
+// A batch becomes messages by its format, all confirmed before load() returns. The topic itself is the checkpoint:
+// look() reads it.
 #include "transport/kafka_sender.h"
 
 #include <algorithm>
@@ -7,17 +7,15 @@
 #include <unordered_set>
 
 #include "base/try.h"
-#include "codec/json_row.h"
 #include "kafka/admin.h"
 #include "kafka/producer.h"
 #include "transport/kafka_look.h"
+#include "transport/packer.h"
 #include "transport/record.h"
 
 namespace pgch::transport {
 namespace {
 
-// What a record costs in a batch beside its key, value and headers: lengths, deltas, the batch's own head.
-constexpr std::size_t record_overhead = 128;
 // A mark that is older is asked for anew: look() reads from it, and others may write to the topic as well.
 constexpr std::chrono::seconds mark_age_max{10};
 
@@ -58,9 +56,9 @@ class KafkaSender final : public Loader {
     partitions_ = partitions.value_or(0);
     PGCH_ASSIGN(const std::size_t topic_limit, admin_->message_bytes_max(options_.topic));
     bytes_max_ = options_.message_bytes_max == 0 ? topic_limit : std::min(options_.message_bytes_max, topic_limit);
-    encoder_ =
-        std::make_unique<codec::JsonRowEncoder>(std::make_shared<const TableSchema>(schema), options_.json_as_object);
     has_key_ = !key_indexes(schema).empty();
+    packer_ = make_packer(options_);
+    PGCH_TRY(packer_->open(std::make_shared<const TableSchema>(schema), {bytes_max_, partitions_}));
     return LoaderTraits{true, {}};
   }
 
@@ -76,7 +74,8 @@ class KafkaSender final : public Loader {
   }
 
   Result<void> load(const RowBatch& batch, const Attempt& attempt) override {
-    PGCH_TRY(encode(batch));
+    // Everything is packed before anything is sent: a row that can't go must be found while nothing has gone.
+    PGCH_TRY(packer_->pack(batch, packed_));
     if (!producer_) {
       PGCH_ASSIGN(producer_, kafka::Producer::open(options_, options_.topic, bytes_max_, *context_));
     }
@@ -122,77 +121,35 @@ class KafkaSender final : public Loader {
   void close() noexcept override {
     producer_.reset();
     admin_.reset();
-    encoder_.reset();
+    packer_.reset();
     ends_.clear();
     partitions_ = 0;
     context_.reset();
   }
 
  private:
-  struct Span {
-    std::size_t value_end = 0, key_end = 0;
-  };
-
-  // Everything is encoded before anything is sent: a row that can't go must be found while nothing has gone.
-  Result<void> encode(const RowBatch& batch) {
-    values_.clear();
-    keys_.clear();
-    spans_.clear();
-    const std::string& stream = options_.stream.empty() ? batch.stream : options_.stream;
-    for (std::uint32_t row = 0; row < batch.rows; ++row) {
-      const Span before = spans_.empty() ? Span{} : spans_.back();
-      const bool removed = batch.op_of(row) == RowOp::remove;
-      if (removed && !has_key_) {
-        return halt(Errc::schema, "a row of " + display_name(encoder_->schema()) +
-                                      " was deleted, but the table has no key that a record could carry");
-      }
-      std::size_t bad = removed ? npos : encoder_->append_row(batch, row, values_);
-      if (bad == npos) bad = encoder_->append_key(batch, row, keys_);
-      if (bad != npos) {
-        const std::string& name = encoder_->schema().columns[bad].name;
-        return Error{
-            Errc::data,
-            Recovery::dead_letter,
-            false,
-            "the column \"" + name + "\" holds text that is not UTF-8 or not JSON: it can't be written as JSON",
-            {}};
-      }
-      spans_.push_back({values_.size(), keys_.size()});
-      const std::size_t bytes =
-          values_.size() - before.value_end + keys_.size() - before.key_end + stream.size() + record_overhead;
-      if (bytes > bytes_max_) {
-        return Error{Errc::data,
-                     Recovery::dead_letter,
-                     false,
-                     "the message has " + std::to_string(bytes) + " bytes, more than topic " + options_.topic +
-                         " takes (max.message.bytes = " + std::to_string(bytes_max_) +
-                         "): raise that, or leave columns out with table.exclude",
-                     {}};
-      }
-    }
-    return {};
-  }
-
   Result<void> send(const RowBatch& batch, const Attempt& attempt) {
     const std::string& stream = options_.stream.empty() ? batch.stream : options_.stream;
     std::string sequence;
-    std::string version;
+    std::string number;
     std::array<kafka::Header, 4> headers{};
-    Span from;
-    for (std::uint32_t row = 0; row < batch.rows; ++row) {
-      const Span to = spans_[row];
-      write_sequence({attempt.generation, attempt.number, batch.ordinal_of(row)}, sequence);
-      version = std::to_string(batch.version_of(row));
+    Parcel from;
+    for (const Parcel& to : packed_.parcels) {
+      const bool block = to.rows != 0;
+      const RowOp op = block ? RowOp::insert : batch.op_of(to.row);
+      write_sequence({attempt.generation, attempt.number, batch.ordinal_of(to.row)}, sequence);
+      number = std::to_string(block ? to.rows : batch.version_of(to.row));
       headers = {{{header_stream.data(), stream},
                   {header_sequence.data(), sequence},
-                  {header_version.data(), version},
-                  {header_op.data(), op_text(batch.op_of(row))}}};
+                  {block ? header_rows.data() : header_version.data(), number},
+                  {header_op.data(), op_text(op)}}};
       kafka::Outgoing message;
-      message.key = std::string_view(keys_).substr(from.key_end, to.key_end - from.key_end);
-      message.has_key = has_key_;
-      message.value = std::string_view(values_).substr(from.value_end, to.value_end - from.value_end);
-      message.tombstone = batch.op_of(row) == RowOp::remove;
-      message.headers = std::span(headers).first(batch.op_of(row) == RowOp::insert ? 3 : 4);
+      message.key = std::string_view(packed_.keys).substr(from.key_end, to.key_end - from.key_end);
+      message.has_key = has_key_ && !block;
+      message.value = std::string_view(packed_.values).substr(from.value_end, to.value_end - from.value_end);
+      message.tombstone = to.tombstone;
+      message.partition = to.partition;
+      message.headers = std::span(headers).first(op == RowOp::insert ? 3 : 4);
       PGCH_TRY(producer_->send(message));
       from = to;
     }
@@ -202,14 +159,13 @@ class KafkaSender final : public Loader {
   KafkaOptions options_;
   std::optional<Context> context_;
   std::unique_ptr<kafka::Admin> admin_;
-  std::unique_ptr<codec::JsonRowEncoder> encoder_;
+  std::unique_ptr<Packer> packer_;
   bool has_key_ = false;
   std::int32_t partitions_ = 0;
   std::size_t bytes_max_ = 0;
   std::vector<std::int64_t> ends_;
   Clock::TimePoint ends_at_;
-  std::string values_, keys_;  // before the producer: it looks into values_ until it is gone
-  std::vector<Span> spans_;
+  Packed packed_;  // before the producer: it looks into the values until it is gone
   std::unique_ptr<kafka::Producer> producer_;
 };
 

@@ -3,64 +3,67 @@
 #include <array>
 
 #include "base/hash.h"
+#include "base/try.h"
 #include "transport/record.h"
 
 namespace pgch::transport {
 namespace {
 
-codec::JsonRowOptions row_options(const KafkaOptions& options) {
-  codec::JsonRowOptions out;
-  out.ignore_fields = options.ignore_fields;
-  out.ignore_unknown_fields = options.ignore_unknown_fields;
-  out.json_as_object = options.json_as_object;
-  out.bytes_max = options.json_bytes_max;
-  return out;
-}
-
 // Batches mostly have inserts only, and then no list of operations at all.
-void append_op(RowBatch& batch, RowOp op) {
+void fill_ops(RowBatch& batch, std::uint32_t rows_before, RowOp op) {
   if (op == RowOp::insert && batch.ops.empty()) return;
-  if (batch.ops.empty()) batch.ops.assign(batch.rows - 1, RowOp::insert);
-  batch.ops.push_back(op);
+  if (batch.ops.empty()) batch.ops.assign(rows_before, RowOp::insert);
+  batch.ops.resize(batch.rows, op);
 }
 
 }  // namespace
 
-RecordReader::RecordReader(const KafkaOptions& options, std::shared_ptr<const TableSchema> schema)
-    : topic_(options.topic), decoder_(std::move(schema), row_options(options)) {}
-
-RecordReader::Outcome RecordReader::take(const kafka::Record& record, RowBatch& batch, HighWaters& waters) {
-  constexpr std::array<std::string_view, 4> names = {header_stream, header_sequence, header_version, header_op};
-  std::array<std::optional<std::string_view>, 4> values;
+Result<RecordReader::Outcome> RecordReader::take(const kafka::Record& record, RowBatch& batch, HighWaters& waters) {
+  constexpr std::array<std::string_view, 5> names = {header_stream, header_sequence, header_version, header_op,
+                                                     header_rows};
+  std::array<std::optional<std::string_view>, 5> values;
   const kafka::RecordHeaders headers(record);
   headers.find(names, values);
-  const auto& [stream, sequence_text, version_text, op_header] = values;
-  if (stream && sequence_text) {
-    const auto sequence = parse_sequence(*sequence_text);
-    if (!sequence) return reject(record, "the header pgch-seq is not three numbers with dots between them", batch);
-    // A stream's sequences are comparable within its epoch, which is one journal's: two producers that happen to have
-    // the same stream name (two databases, say) have two, and neither's records are repeats of the other's.
-    if (!waters.advance(hash_of(*stream) ^ (sequence->epoch * 0x9E3779B97F4A7C15U), *sequence)) return Outcome::repeat;
-  }
-  auto version = static_cast<std::uint64_t>(record.offset()) + 1;
-  if (version_text) {
-    const auto number = parse_number(*version_text);
-    if (!number) return reject(record, "the header pgch-version is not a number of 64 bits", batch);
-    version = *number;
-  }
-  RowOp op = record.has_value() ? RowOp::insert : RowOp::remove;
-  if (op_header) {
-    const auto named = parse_op(*op_header);
-    if (!named) return reject(record, "the header pgch-op is neither insert, update nor remove", batch);
-    op = *named;
-  }
-  const bool read =
-      record.has_value() ? decoder_.append_row(record.value(), batch) : decoder_.append_key(record.key(), batch);
-  if (!read) return reject(record, decoder_.reason(), batch);
-  batch.versions.push_back(version);
-  batch.places.push_back(static_cast<std::uint64_t>(record.offset()));
-  append_op(batch, record.has_value() ? op : RowOp::remove);
-  return Outcome::row;
+  const auto& [stream, sequence_text, version_text, op_header, rows_header] = values;
+  if (stream && sequence_text && rows_header.has_value() != decoder_->reads_blocks()) return other_format(record);
+  if (!stream || !sequence_text) return read(record, version_text, op_header, batch);
+  const auto sequence = parse_sequence(*sequence_text);
+  if (!sequence) return reject(record, "the header pgch-seq is not three numbers with dots between them", batch);
+  // A stream's sequences are comparable within its epoch, which is one journal's: two producers that happen to have
+  // the same stream name (two databases, say) have two, and neither's records are repeats of the other's.
+  const std::uint64_t name = hash_of(*stream) ^ (sequence->epoch * 0x9E3779B97F4A7C15U);
+  if (waters.has(name, *sequence)) return Outcome::repeat;
+  PGCH_ASSIGN(const Outcome outcome, read(record, version_text, op_header, batch));
+  // Not before it is known what became of the record: one that is tried again must not count as seen.
+  waters.advance(name, *sequence);
+  return outcome;
+}
+
+// Of pgch's own messages it is known that they are no junk: they wait for a consumer with the right setting.
+Error RecordReader::other_format(const kafka::Record& record) const {
+  return halt(Errc::config, "The message at offset " + std::to_string(record.offset()) + " of " + topic_ + "/" +
+                                std::to_string(record.partition()) + " is " +
+                                (decoder_->reads_blocks() ? "no block" : "a block in Native format") +
+                                ", as its producer says: set kafka.format to what the producer has, and after a "
+                                "change of the format let the consumers drain the topic first, or use another topic.");
+}
+
+Result<RecordReader::Outcome> RecordReader::read(const kafka::Record& record, std::optional<std::string_view> version,
+                                                 std::optional<std::string_view> op, RowBatch& batch) {
+  auto number = std::optional<std::uint64_t>(static_cast<std::uint64_t>(record.offset()) + 1);
+  if (version) number = parse_number(*version);
+  if (!number) return reject(record, "the header pgch-version is not a number of 64 bits", batch);
+  auto named = std::optional<RowOp>(RowOp::insert);
+  if (op) named = parse_op(*op);
+  if (!named) return reject(record, "the header pgch-op is neither insert, update nor remove", batch);
+  const std::uint32_t before = batch.rows;
+  PGCH_ASSIGN(const codec::Decoded decoded,
+              decoder_->append({record.key(), record.value(), record.has_value()}, batch));
+  if (decoded == codec::Decoded::rejected) return reject(record, decoder_->reason(), batch);
+  batch.versions.resize(batch.rows, *number);
+  batch.places.resize(batch.rows, static_cast<std::uint64_t>(record.offset()));
+  fill_ops(batch, before, record.has_value() ? *named : RowOp::remove);
+  return Outcome::rows;
 }
 
 RecordReader::Outcome RecordReader::reject(const kafka::Record& record, std::string reason, RowBatch& batch) const {

@@ -106,12 +106,12 @@ class Bench:
         sql(f"VACUUM (ANALYZE) {table}; CHECKPOINT;")
         return table
 
-    def config(self, table, topic=None, clickhouse=None, target="user_logins"):
+    def config(self, table, topic=None, clickhouse=None, target="user_logins", wire="json"):
         path = os.path.join(self.work, self.name("bench") + ".toml")
         with open(path, "w") as f:
             f.write(f'pipeline = "{table}"\nstate = "{path}.state"\n[postgres]\nurl = "{os.environ["PGCH_TEST_PG"]}"\n')
             if topic:
-                f.write(f'[kafka]\nbootstrap = "{os.environ["PGCH_TEST_KAFKA"]}"\ntopic = "{topic}"\npartitions = 1\n')
+                f.write(f'[kafka]\nbootstrap = "{os.environ["PGCH_TEST_KAFKA"]}"\ntopic = "{topic}"\npartitions = 1\nformat = "{wire}"\n')
             f.write(f'[clickhouse]\nurl = "{clickhouse or "chdb://" + path + ".data"}"\n')
             f.write(f'[[table]]\nname = "{table}"\ntarget = "{target}"\n')
         return path
@@ -237,6 +237,33 @@ class Bench:
     def json_consume_embedded(self, rows):
         return self.json_consume(rows, False)
 
+    # Blocks. Produced by a snapshot: the flag method is bounded by PostgreSQL's updates far below what the format takes.
+    def native_filled(self, rows):
+        table, topic = self.table(rows), self.topic()
+        sql(f"VACUUM (ANALYZE) {table}; CHECKPOINT;")
+        config = self.config(table, topic, wire="native")
+        return table, topic, self.measure([self.pgch, "snapshot", "--quiet", "--json", "--connections", "2", "--config", config], rows)
+
+    def native_produce(self, rows):
+        table, topic, m = self.native_filled(rows)
+        config = self.config(table, topic, None, self.name("checked"), "native")
+        self.measure([self.pgch, "consume", "--once", "--quiet", "--config", config], rows)
+        with open(config) as f:
+            target = f.read().rpartition('target = "')[2].split('"')[0]
+        self.expect(config, rows, target)
+        sql(f"DROP TABLE {table}")
+        return self.report("native-produce", rows, m, [("wished", 1e6)])
+
+    def native_consume(self, rows):
+        table, topic, _ = self.native_filled(rows)
+        self.start_serve()
+        target = self.name("consumed")
+        config = self.config(table, topic, self.serve_url, target, "native")
+        m = self.measure([self.pgch, "consume", "--once", "--quiet", "--json", "--config", config], rows)
+        self.expect(config, rows, target)
+        sql(f"DROP TABLE {table}")
+        return self.report("native-consume", rows, m, [("wished", 2e6)])
+
     def flag_direct(self, rows, http=False):
         raw = self.raw_limit(rows)
         if http:
@@ -343,7 +370,7 @@ class Bench:
 
 
 CASES = {"flag-produce": Bench.flag_produce, "json-consume": Bench.json_consume, "json-consume-embedded": Bench.json_consume_embedded,
-         "flag-direct": Bench.flag_direct, "flag-http": Bench.flag_http,
+         "native-produce": Bench.native_produce, "native-consume": Bench.native_consume, "flag-direct": Bench.flag_direct, "flag-http": Bench.flag_http,
          "poll-direct": Bench.poll, "poll-http": Bench.poll_http,
          **{f"snapshot-{way}{kind}": functools.partial(Bench.snapshot, http=way == "http", jsonb=kind == "-jsonb",
                                                        shape=kind[1:] if kind in ("-wide", "-narrow") else "logins")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The systems S0 to S3, and the direct path, end to end on real servers, by the configuration in examples/.
 
-  systems.py s0|s1|s2|s3|direct [--kills N] [--seed N]
+  systems.py s0|s1|s2|s3|direct [--format json|native] [--kills N] [--seed N]
 
 Fill, transfer, verify; run again and nothing moves; add rows and just those move; kill the producer and the consumer (or the
 one process, for direct) with SIGKILL N times each at random moments while rows are being added; then verify is equal, the topic holds
@@ -45,8 +45,9 @@ def fail(text):
 
 
 class System:
-    def __init__(self, name, seed):
+    def __init__(self, name, seed, wire="json"):
         self.name = name
+        self.wire = wire
         self.table, self.target, self.topic, self.insert = SYSTEMS[name]
         self.random = random.Random(seed)
         self.work = tempfile.mkdtemp(prefix=f"pgch-e2e-{name}.")
@@ -65,7 +66,7 @@ class System:
         if self.topic:
             # A fresh topic a run, so that a test can be repeated on the same broker; the group likewise.
             self.topic += f"_{os.getpid()}"
-            env.update({"KAFKA_BOOTSTRAP": os.environ["PGCH_TEST_KAFKA"], "KAFKA_TOPIC": self.topic})
+            env.update({"KAFKA_BOOTSTRAP": os.environ["PGCH_TEST_KAFKA"], "KAFKA_TOPIC": self.topic, "PGCH_KAFKA_FORMAT": wire})
         self.env = env
 
     # The surroundings.
@@ -135,8 +136,11 @@ class System:
         return [int(n) for n in self.clickhouse(f"SELECT count(), uniqExact(id) FROM {self.target}").split("\t")]
 
     def topic_rows(self):
-        out = subprocess.run(["kcat", "-q", "-C", "-b", os.environ["PGCH_TEST_KAFKA"], "-t", self.topic, "-e", "-X", "topic.metadata.refresh.interval.ms=1000", "-o", "beginning", "-f", "%k\n"],
-                             capture_output=True, text=True, timeout=120)
+        out = subprocess.run(["kcat", "-q", "-C", "-b", os.environ["PGCH_TEST_KAFKA"], "-t", self.topic, "-e", "-X", "topic.metadata.refresh.interval.ms=1000", "-o", "beginning",
+                              "-f", "%h\n" if self.wire == "native" else "%k\n"], capture_output=True, text=True, timeout=120)
+        if self.wire == "native":  # blocks have no keys: all rows that the headers tell of; which rows they are the target shows
+            rows = sum(int(header.split("=")[1]) for header in out.stdout.replace("\n", ",").split(",") if header.startswith("pgch-rows="))
+            return [rows, rows]
         keys = out.stdout.split()
         return [len(keys), len(set(keys))]
 
@@ -298,12 +302,13 @@ class System:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("system", choices=SYSTEMS)
+    parser.add_argument("--format", choices=("json", "native"), default="json")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None)
     args = parser.parse_args()
     seed = args.seed if args.seed is not None else int(time.time())
-    say(f"{args.system}: seed {seed}")
-    system = System(args.system, seed)
+    say(f"{args.system} ({args.format}): seed {seed}")
+    system = System(args.system, seed, args.format)
     keep = True
     try:
         system.run(args.kills)

@@ -1,5 +1,5 @@
 // libFuzzer's entry for all decoders of strangers' bytes. Which one is named by PGCH_TEST_FUZZ: a type of `types`
-// below, or "copy", "json", "native", "type_name". test/fuzz/run.sh runs them all.
+// below, or "copy", "json", "native", "native_message", "type_name". test/fuzz/run.sh runs them all.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -7,6 +7,7 @@
 
 #include "clickhouse/native_block.h"
 #include "clickhouse/types.h"
+#include "codec/native_message.h"
 #include "model/packed.h"
 #include "pg/types.h"
 #include "test/support/type_plans.h"
@@ -85,7 +86,7 @@ void check_row(const RowBatch& batch) {
     require(put || put.error().recovery == Recovery::dead_letter, "a packed value goes into a block, or is refused");
   }
   std::string message;
-  if (codec::JsonRowEncoder(batch.schema, false).append_row(batch, 0, message) != npos) return;  // not UTF-8
+  if (codec::JsonRowEncoder(batch.schema, false).append_value(batch, 0, message) != npos) return;  // not UTF-8
   codec::JsonRowOptions options;
   options.bytes_max = 1U << 30;
   codec::JsonRowDecoder decoder(batch.schema, options);
@@ -93,7 +94,7 @@ void check_row(const RowBatch& batch) {
   back.reset(batch.schema);
   require(decoder.append_row(message, back), "its message can be read");
   std::string again;
-  require(codec::JsonRowEncoder(batch.schema, false).append_row(back, 0, again) == npos && again == message,
+  require(codec::JsonRowEncoder(batch.schema, false).append_value(back, 0, again) == npos && again == message,
           "its message comes back the same");
 }
 
@@ -170,6 +171,36 @@ void fuzz_native(Bytes input) {
     (void)reader.finish().operator bool();
 }
 
+void fuzz_native_message(Bytes input) {
+  static const auto schema = [] {
+    auto all = std::make_shared<TableSchema>();
+    for (const char* type :
+         {"Nullable(Int32)", "String", "Nullable(Bool)", "Array(Nullable(Int32))",
+          "Tuple(a Nullable(String), b Array(DateTime64(6, 'UTC')))", "Map(String, Array(String))"}) {
+      all->columns.push_back(spec_of(type));
+      all->columns.back().name = std::string(1, static_cast<char>('a' + all->columns.size()));
+      all->columns.back().nullable = all->columns.size() != 2;
+    }
+    return all;
+  }();
+  codec::NativeOptions options;
+  options.ignore_unknown_fields = true;
+  codec::NativeDecoder decoder(schema, options);
+  RowBatch batch;
+  batch.reset(schema);
+  (void)codec::native_rows(as_text(input));
+  const auto decoded = decoder.append({{}, as_text(input), true}, batch);
+  require(decoded && (*decoded == codec::Decoded::rows || batch.rows == 0), "a refused message leaves no rows");
+  codec::NativeEncoder encoder;
+  std::string out;
+  require(encoder.open(schema) && encoder.append_block(batch, 0, batch.rows, out), "what was read can be written");
+  RowBatch back;
+  back.reset(schema);
+  batch.versions.resize(batch.rows);
+  require(*decoder.append({{}, out, true}, back) == codec::Decoded::rows && content_hash(back) == content_hash(batch),
+          "and comes back the same");
+}
+
 void fuzz_type_name(Bytes input) {
   if (const auto type = ch::parse_type(as_text(input)))
     (void)ch::wire_type(ch::spec_of("c", *type), ch::Version{26, 7}).size();
@@ -191,11 +222,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_json(input);
   } else if (name == "native") {
     fuzz_native(input);
+  } else if (name == "native_message") {
+    fuzz_native_message(input);
   } else if (name == "type_name") {
     fuzz_type_name(input);
   } else if (name == "list") {
     for (const auto& [one, type] : types()) std::printf("%s\n", one.c_str());
-    std::printf("copy\njson\nnative\ntype_name\n");
+    std::printf("copy\njson\nnative\nnative_message\ntype_name\n");
     std::fflush(stdout);
     std::_Exit(0);  // libFuzzer takes an exit() for a crash
   } else {

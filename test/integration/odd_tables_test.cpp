@@ -35,7 +35,7 @@ Scanned scan(TestSchema& db, const std::string& table, const PostgresOptions& se
     const codec::JsonRowEncoder encoder(batch.schema, false);
     for (std::size_t r = 0; r < batch.rows; ++r) {
       std::string row;
-      REQUIRE(encoder.append_row(batch, r, row) == npos);
+      REQUIRE(encoder.append_value(batch, r, row) == npos);
       out.rows.push_back(std::move(row));
     }
     for (const Rejected& one : batch.rejected) out.rejected.push_back(one.reason);

@@ -91,7 +91,7 @@ inline pg::TupleOutcome decode_cell(const TypePlan& plan, std::span<const std::b
 /// The one value as it stands in a message: {"c":…} without what is around it; nullopt if it has none.
 inline std::optional<std::string> json_of(const RowBatch& batch) {
   std::string out;
-  if (codec::JsonRowEncoder(batch.schema, false).append_row(batch, 0, out) != npos) return std::nullopt;
+  if (codec::JsonRowEncoder(batch.schema, false).append_value(batch, 0, out) != npos) return std::nullopt;
   return out.substr(5, out.size() - 6);
 }
 

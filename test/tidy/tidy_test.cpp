@@ -72,7 +72,7 @@ const std::map<std::string, std::set<std::string>> layers = {
     {"model", {"base"}},
     {"pg", {"base", "model"}},
     {"clickhouse", {"base", "model"}},
-    {"codec", {"base", "model"}},
+    {"codec", {"base", "model", "clickhouse"}},
     {"kafka", {"base"}},
     {"extract", {"base", "model", "pg"}},
     {"transport", {"base", "model", "codec", "kafka"}},

@@ -1,6 +1,6 @@
 // pgch_types: every type, by every way, equal to PostgreSQL's own text. For each case a table is filled with edge
 // values and random rows; it goes by COPY BINARY → Native into the embedded engine, the same over HTTP, and through
-// JSON messages; then both sides are asked for texts by the case's rule, and compared row by row.
+// JSON messages and Native blocks; then both sides are asked for texts by the case's rule, and compared row by row.
 //   pgch_types [--rows N] [--quick] [--seed N] [--only PART-OF-A-NAME] [--list]
 // Needs PGCH_TEST_PG and PGCH_LIBCHDB. Exit status 0: all equal.
 #include "test/types/cases.h"
@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <stdlib.h>  // NOLINT: mkdtemp
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -20,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/try.h"
 #include "codec/json_row.h"
+#include "codec/native_message.h"
 #include "pgch/extract/scan.h"
 #include "pgch/load/clickhouse.h"
 #include "pgch/postgres.h"
@@ -196,7 +198,7 @@ Result<void> by_json(const RowBatch& batch) {
   std::string message;
   for (std::size_t r = 0; r < batch.rows; ++r) {
     message.clear();
-    if (encoder.append_row(batch, r, message) != npos) return halt(Errc::data, "json: a value has no message");
+    if (encoder.append_value(batch, r, message) != npos) return halt(Errc::data, "json: a value has no message");
     if (!decoder.append_row(message, back))
       return halt(Errc::data, "json: " + decoder.reason() + " in " + message.substr(0, 200));
   }
@@ -206,10 +208,31 @@ Result<void> by_json(const RowBatch& batch) {
     const std::size_t columns[] = {0, 1};
     if (hash_row(batch, r, columns) == hash_row(back, r, columns)) continue;
     message.clear();
-    encoder.append_row(batch, r, message);
+    encoder.append_value(batch, r, message);
     return halt(Errc::data, "json: row " + std::to_string(r) + " comes back as another: " + message.substr(0, 200));
   }
   return halt(Errc::data, "json: the rows come back as others");
+}
+
+// The same as blocks of a few hundred rows.
+Result<void> by_native(const RowBatch& batch) {
+  codec::NativeEncoder encoder;
+  PGCH_TRY(encoder.open(batch.schema));
+  codec::NativeOptions options;
+  options.bytes_max = 1U << 30;
+  codec::NativeDecoder decoder(batch.schema, options);
+  RowBatch back;
+  back.reset(batch.schema);
+  std::string message;
+  constexpr std::uint32_t rows_of_block = 777;
+  for (std::uint32_t first = 0; first < batch.rows; first += rows_of_block) {
+    message.clear();
+    PGCH_TRY(encoder.append_block(batch, first, std::min(rows_of_block, batch.rows - first), message));
+    PGCH_ASSIGN(const codec::Decoded decoded, decoder.append({{}, message, true}, back));
+    if (decoded != codec::Decoded::rows) return halt(Errc::data, "native: " + decoder.reason());
+  }
+  if (content_hash(back) == content_hash(batch)) return {};
+  return halt(Errc::data, "native: the rows come back as others");
 }
 
 struct Way {
@@ -244,6 +267,7 @@ Result<bool> move(World& world, const Case& c, const Way& way, bool json) {
     if (number == 1) PGCH_TRY(loader->prepare(*batch.schema));
     flagged = is_nested(batch.schema->columns[1].kind) && batch.schema->columns[1].nullable;
     if (json) PGCH_TRY(by_json(batch));
+    if (way.options == &world.embedded) PGCH_TRY(by_native(batch));
     PGCH_TRY(loader->load(batch, {"types", batch.stream, 1, number, number}));
   }
   scan->close();

@@ -35,7 +35,7 @@ struct Fixture {
   }
   std::string text(std::size_t row) {
     std::string out;
-    CHECK(encoder.append_row(batch, row, out) == npos);
+    CHECK(encoder.append_value(batch, row, out) == npos);
     return out;
   }
   std::shared_ptr<const TableSchema> schema;
@@ -72,7 +72,7 @@ TEST_CASE("random rows of every kind come back from JSON exactly") {
     for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
     for (std::uint32_t row = 0; row < batch.rows; ++row) {
       std::string json;
-      REQUIRE(f.encoder.append_row(batch, row, json) == npos);
+      REQUIRE(f.encoder.append_value(batch, row, json) == npos);
       INFO("seed " << start << " row " << row << ": " << json);
       REQUIRE(f.take(json) == "");
       REQUIRE(hash_row(batch, row, all) == hash_row(f.batch, row, all));
@@ -223,7 +223,7 @@ TEST_CASE("what the decoder takes, simdjson's full parser takes too") {
   std::size_t taken = 0;
   for (int round = 0; round < 20'000; ++round) {
     std::string json;
-    REQUIRE(f.encoder.append_row(batch, random() % batch.rows, json) == npos);
+    REQUIRE(f.encoder.append_value(batch, random() % batch.rows, json) == npos);
     for (std::uint64_t n = 1 + random() % 3; n > 0; --n) {
       const std::size_t at = random() % json.size();
       switch (random() % 4) {
@@ -259,7 +259,7 @@ TEST_CASE("every prefix of a message is refused") {
   Fixture f(schema);
   for (std::size_t row = 0; row < 3; ++row) {
     std::string json;
-    REQUIRE(f.encoder.append_row(batch, row, json) == npos);
+    REQUIRE(f.encoder.append_value(batch, row, json) == npos);
     for (std::size_t n = 0; n < json.size(); ++n) REQUIRE(f.take(std::string_view(json).substr(0, n)) != "");
   }
 }
@@ -298,7 +298,7 @@ TEST_CASE("text that is not UTF-8 is found before it is sent") {
   append_value(f.batch.columns[1], Layout::varlen, true, as_bytes("abcdefgh\xff"));
   f.batch.rows = 1;
   std::string out;
-  CHECK(f.encoder.append_row(f.batch, 0, out) == 1);
+  CHECK(f.encoder.append_value(f.batch, 0, out) == 1);
 }
 
 TEST_CASE("json columns as objects come back as their own text") {

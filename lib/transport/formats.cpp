@@ -1,0 +1,53 @@
+#include "transport/formats.h"
+
+#include "codec/json_row.h"
+#include "codec/native_message.h"
+#include "transport/block_packer.h"
+#include "transport/row_packer.h"
+
+namespace pgch::transport {
+namespace {
+
+codec::JsonRowOptions json_options(const KafkaOptions& options) {
+  codec::JsonRowOptions out;
+  out.ignore_fields = options.ignore_fields;
+  out.ignore_unknown_fields = options.ignore_unknown_fields;
+  out.json_as_object = options.json_as_object;
+  out.bytes_max = options.json_bytes_max;
+  return out;
+}
+
+}  // namespace
+
+bool is_format(std::string_view name) noexcept { return name == "json" || name == "native"; }
+
+std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
+                                                std::shared_ptr<const TableSchema> schema) {
+  if (options.format.name == "native") {
+    codec::NativeOptions native{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
+    return std::make_unique<codec::NativeDecoder>(std::move(schema), std::move(native));
+  }
+  return std::make_unique<codec::JsonRowDecoder>(std::move(schema), json_options(options));
+}
+
+std::unique_ptr<Packer> make_packer(const KafkaOptions& options) {
+  if (options.format.name == "native") return make_block_packer(options);
+  return make_row_packer(options, std::make_unique<codec::JsonRowEncoder>(options.json_as_object));
+}
+
+std::size_t record_overhead(const KafkaOptions& options, const RowBatch& batch) {
+  constexpr std::size_t all_but_the_stream = 128;
+  return all_but_the_stream + (options.stream.empty() ? batch.stream.size() : options.stream.size());
+}
+
+Error too_large(const KafkaOptions& options, std::size_t bytes, std::size_t bytes_max) {
+  return Error{Errc::data,
+               Recovery::dead_letter,
+               false,
+               "the message has " + std::to_string(bytes) + " bytes, more than topic " + options.topic +
+                   " takes (max.message.bytes = " + std::to_string(bytes_max) +
+                   "): raise that, or leave columns out with table.exclude",
+               {}};
+}
+
+}  // namespace pgch::transport
