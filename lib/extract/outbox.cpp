@@ -20,14 +20,22 @@ std::string last_part(const std::string& quoted) {
   return at == std::string::npos ? quoted : quoted.substr(at + 2);
 }
 
+// A name without a schema is one in this schema, if that is known.
+Result<std::string> within(const std::string& schema, const std::string& quoted) {
+  if (schema.empty() || last_part(quoted) != quoted) return quoted;
+  PGCH_ASSIGN(const std::string prefix, quote_postgres(schema));
+  return prefix + "." + quoted;
+}
+
 struct Names {
   std::string table, outbox, function;
 };
 
-Result<Names> names_of(const OutboxOptions& options) {
+Result<Names> names_of(const OutboxOptions& options, const std::string& schema) {
   Names names;
-  PGCH_ASSIGN(names.table, quote_postgres_table(options.table));
-  PGCH_ASSIGN(names.outbox, quoted_outbox(options));
+  PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
+  PGCH_ASSIGN(names.table, within(schema, table));
+  PGCH_ASSIGN(names.outbox, quoted_outbox(options, schema));
   names.function = beside(names.outbox, "_note");
   return names;
 }
@@ -80,15 +88,18 @@ std::vector<std::string> by_row(const Names& names, const KeySql& key) {
 
 }  // namespace
 
-Result<std::string> quoted_outbox(const OutboxOptions& options) {
-  if (!options.outbox.empty()) return quote_postgres_table(options.outbox);
-  PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
-  return beside(table, "_outbox");
+Result<std::string> quoted_outbox(const OutboxOptions& options, const std::string& schema) {
+  if (options.outbox.empty()) {
+    PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
+    return within(schema, beside(table, "_outbox"));
+  }
+  PGCH_ASSIGN(const std::string named, quote_postgres_table(options.outbox));
+  return within(schema, named);
 }
 
 Result<std::unique_ptr<Extractor>> make_outbox(OutboxOptions options) {
   if (options.table.empty()) return halt(Errc::config, "The outbox method needs a table: set the setting table.");
-  PGCH_TRY(names_of(options));
+  PGCH_TRY(names_of(options, {}));
   ClaimOptions claims{"outbox",       options.postgres, options.stream,          options.share,
                       options.shares, options.lanes,    options.lock_timeout_ms, {}};
   PGCH_TRY(check_claim_options(claims));
@@ -99,7 +110,7 @@ Result<std::unique_ptr<Extractor>> make_outbox(OutboxOptions options) {
 }
 
 Result<std::vector<std::string>> outbox_setup_sql(const OutboxOptions& options, const SourceTable& described) {
-  PGCH_ASSIGN(const Names names, names_of(options));
+  PGCH_ASSIGN(const Names names, names_of(options, described.schema.schema));
   std::string columns;
   KeySql key;
   for (const std::size_t i : key_indexes(described.schema)) {
@@ -127,7 +138,7 @@ Result<std::vector<std::string>> outbox_setup_sql(const OutboxOptions& options, 
 }
 
 Result<std::vector<std::string>> outbox_teardown_sql(const OutboxOptions& options) {
-  PGCH_ASSIGN(const Names names, names_of(options));
+  PGCH_ASSIGN(const Names names, names_of(options, {}));
   // With the function go its triggers.
   return std::vector<std::string>{"DROP FUNCTION IF EXISTS " + names.function + "() CASCADE",
                                   "DROP TABLE IF EXISTS " + names.outbox};

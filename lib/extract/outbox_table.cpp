@@ -110,7 +110,7 @@ Result<std::unique_ptr<ClaimTable>> describe_outbox_table(pg::Connection& connec
   const std::string table_name = display_name(rows.source.schema);
   PGCH_TRY(check_key(rows, "outbox", context));
   PGCH_TRY(check_children(connection, rows, wait));
-  PGCH_ASSIGN(const std::string outbox, quoted_outbox(options));
+  PGCH_ASSIGN(const std::string outbox, quoted_outbox(options, rows.source.schema.schema));
   auto notes = pg::describe(connection, outbox, {}, {}, wait);
   if (!notes && notes.error().code == Errc::not_found) return no_outbox(options, outbox);
   if (!notes) return std::move(notes).error();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ways of running that have promises of their own, end to end on real servers, with kills.
 
-  modes.py shares|at_least_once|poll [--kills N] [--seed N]
+  modes.py shares|at_least_once|poll|outbox [--kills N] [--seed N]
 
 shares: two producers of one table, "1/2" and "2/2", with one state directory, one topic and one consumer; all three are killed with SIGKILL N
 times at random moments. The topic and the target hold every row once, raw.
@@ -11,6 +11,9 @@ delivered, and not marked yet. Then by Kafka, both halves killed: no row is lost
 
 poll: three writers whose transactions end late, out of order or not at all; the process is killed N times. Every row is at the target once, raw. First direct with
 the cursor in a file and updates renewed by setup's trigger, then by Kafka with the cursor in the database, both halves killed.
+
+outbox: direct, with setup's own outbox, while rows are added, changed, deleted and get other keys: in the end both sides are equal and no note is left.
+Then by Kafka with the outbox of S4, which notes insertions only: the topic and the target hold every row once, raw.
 """
 import argparse
 import sys
@@ -189,7 +192,76 @@ class PollByKafka(Poll):
         super().__init__(seed, "s2", "database")
 
 
-MODES = {"poll": [Poll, PollByKafka], "shares": [Shares], "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
+class Outbox(System):
+    """Rows of every age change while the one who moves them is killed."""
+
+    CHANGES = ["UPDATE {t} SET event_type = 'changed' WHERE id % 17 = {n}", "DELETE FROM {t} WHERE id % 97 = {n}",
+               "UPDATE {t} SET id = id + 1000000000 WHERE id < 1000000000 AND id % 89 = {n}"]
+
+    def __init__(self, seed, system="direct"):
+        super().__init__(system, seed)
+        self.env.update({"PGCH_TABLE_METHOD": "outbox", "PGCH_TABLE_EXCLUDE": "sent_to_kafka"})
+        self.outbox = self.table + "_outbox"
+
+    def add(self, rows):
+        super().add(rows)
+        self.sql(self.random.choice(self.CHANGES).format(t=self.table, n=self.random.randrange(17)))
+
+    def expect_equal(self, when):
+        if (left := self.sql(f"SELECT count(*) FROM {self.outbox}")) != "0":
+            fail(f"{when}: {left} notes are left")
+        self.pgch("verify")
+        say(f"outbox, {self.name}: {when}: {self.source_rows()} rows, equal on both sides")
+
+    def set_up(self):
+        self.pgch("check", expect=2)
+        self.pgch("setup", "--apply")
+        self.pgch("setup", "--apply")
+        self.pgch("check")
+        # Rows from before have no notes yet.
+        self.sql(f"UPDATE {self.table} SET id = id")
+
+    def run(self, kills):
+        self.prepare()
+        self.set_up()
+        self.transfer()
+        self.expect_equal("first transfer")
+        self.transfer()
+        self.expect_equal("second transfer, nothing new")
+        self.add(3)
+        self.transfer()
+        self.expect_equal("a few changes")
+        self.kills_under_load(kills)
+        self.transfer()
+        self.expect_equal(f"after the kills {self.kills}")
+        say(f"outbox, {self.name}: batches found under way after a kill: {self.found_landed}")
+
+
+class OutboxByKafka(Outbox):
+    def __init__(self, seed):
+        super().__init__(seed, "s2")
+        self.env["PGCH_TABLE_OUTBOX"] = self.outbox = "events_table"
+
+    def set_up(self):
+        self.sql("CREATE TABLE events_table (id integer PRIMARY KEY, created_at timestamptz DEFAULT now());"
+                 "CREATE FUNCTION log_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO events_table (id) VALUES (NEW.id) "
+                 "ON CONFLICT DO NOTHING; RETURN NEW; END';"
+                 f"CREATE TRIGGER trg_capture_insert AFTER INSERT ON {self.table} FOR EACH ROW EXECUTE FUNCTION log_event();"
+                 f"INSERT INTO events_table (id) SELECT id FROM {self.table}")
+        self.pgch("setup", "--apply")
+        self.pgch("check")
+
+    def add(self, rows):
+        System.add(self, rows)
+
+    def expect_equal(self, when):
+        super().expect_equal(when)
+        rows = self.source_rows()
+        if (got := (self.topic_rows(), self.target_rows())) != ([rows, rows], [rows, rows]):
+            fail(f"{when}: topic and target hold {got} messages or rows, and ids, for {rows} rows")
+
+
+MODES = {"outbox": [Outbox, OutboxByKafka], "poll": [Poll, PollByKafka], "shares": [Shares], "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
 
 
 def main():

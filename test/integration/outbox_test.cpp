@@ -302,6 +302,25 @@ TEST_CASE("shares of an outbox keep each row's notes together") {
   CHECK(db.one("SELECT count(*) FROM t_outbox") == "0");
 }
 
+TEST_CASE("triggers find their outbox whatever the writer's search_path is, and need no rights of his") {
+  TestSchema db;
+  db.run("CREATE TABLE t (id bigint PRIMARY KEY, name text)");
+  auto described = db.session->describe("t", {});
+  REQUIRE(described);
+  OutboxOptions options;
+  options.table = "t";
+  const auto statements = outbox_setup_sql(options, *described);
+  REQUIRE(statements);
+  for (const std::string& s : *statements) db.run(s);
+  db.run("DO 'BEGIN CREATE ROLE pgch_writer; EXCEPTION WHEN duplicate_object THEN END'");
+  db.run("GRANT USAGE ON SCHEMA " + db.name + " TO pgch_writer; GRANT INSERT ON t TO pgch_writer");
+  db.run("SET search_path = public; SET ROLE pgch_writer; INSERT INTO " + db.table("t") +
+         " VALUES (1, 'a'); RESET ROLE");
+  db.run("SET search_path = " + db.name);
+  CHECK(db.one("SELECT id || ' ' || _op FROM t_outbox") == "1 I");
+  db.run("DROP OWNED BY pgch_writer");
+}
+
 TEST_CASE("a partitioned table's outbox notes what is written to its partitions") {
   TestSchema db;
   db.run(

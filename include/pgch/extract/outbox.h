@@ -24,7 +24,7 @@ namespace pgch {
 struct OutboxOptions {
   PostgresOptions postgres;
   std::string table;   ///< whose rows are moved: "table" or "schema.table"
-  std::string outbox;  ///< empty: "<table>_outbox" beside it
+  std::string outbox;  ///< empty: "<table>_outbox"; without a schema: in the table's
   ColumnSelection columns;
   std::vector<std::string>
       key;             ///< columns of the outbox that hold the source's key, in its order; empty: of its names
