@@ -56,7 +56,10 @@ checkpoint_timeout = 15min
 timezone = 'UTC'
 CONF
   launch
-  run_as_postgres "$bin/createdb" -h "$socket" -p "$port" -U postgres test_db
+  # Some builds have the server's programs only.
+  local createdb=$bin/createdb
+  [ -x "$createdb" ] || createdb=createdb
+  run_as_postgres "$createdb" -h "$socket" -p "$port" -U postgres test_db
   {
     export_line PGCH_TEST_PG "host=$socket port=$port user=postgres dbname=test_db"
     export_line PGCH_TEST_PG_TCP "host=127.0.0.1 port=$port user=postgres password=$password dbname=test_db"

@@ -21,6 +21,7 @@ struct Case {
   std::string setup{};      ///< SQL, run once in the test's schema
   std::string extension{};  ///< that the case needs
   bool json = true;         ///< its values survive a JSON message bit by bit
+  int since = 0;            ///< the first major version of PostgreSQL that has the type
 };
 
 /// SQL functions in the test's schema that the random values are made with.

@@ -36,15 +36,15 @@ void add_options(std::vector<Case>& c) {
   option("date as string", "date", "date '1890-01-01' + r(0, 200000)::int",
          {"'infinity'", "'-infinity'", "'4713-01-01 BC'", "'5874897-12-31'"}, "v::text", "v", "Nullable(String)", {},
          "string");
-  option("timestamp clamped", "timestamp", "timestamp '1890-01-01' + r(0, 14000000000)::text::interval",
+  option("timestamp clamped", "timestamp", "timestamp '1890-01-01' + r(0, 14000000000) * interval '1 s'",
          {"'infinity'", "'-infinity'", "'294276-12-31 23:59:59.999999'"},
          "to_char(LEAST(GREATEST(v, '1900-01-01'), '2299-12-31 23:59:59.999999'), 'YYYY-MM-DD HH24:MI:SS.US')",
          "toString(v)", "Nullable(DateTime64(6, 'UTC'))", {}, "clamp");
   option("timestamptz, years 0000-9999", "timestamptz",
-         "timestamptz '0001-01-01Z' + r(0, 315537897599)::text::interval",
+         "timestamptz '0001-01-01Z' + r(0, 315537897599) * interval '1 s'",
          {"'0001-01-01Z'", "'9999-12-31 23:59:59.999999Z'"}, "to_char(v, 'YYYY-MM-DD HH24:MI:SS.US')", "toString(v)",
          "Nullable(DateTime64(6, 'UTC'))", {{"years", "0000-9999"}});
-  option("timestamptz as string", "timestamptz", "timestamptz '0001-01-01Z' + r(0, 315537897599)::text::interval",
+  option("timestamptz as string", "timestamptz", "timestamptz '0001-01-01Z' + r(0, 315537897599) * interval '1 s'",
          {"'infinity'", "'-infinity'", "'0044-03-15 12:00:00.5+00 BC'"}, "textin(timestamptz_out(v))", "v",
          "Nullable(String)", {}, "string");
   option("time as int64", "time", "time '00:00' + r(0, 86399999999) * interval '1 us'", {"'24:00:00'"},

@@ -1,7 +1,8 @@
 // pgch_types: every type, by every way, equal to PostgreSQL's own text. For each case a table is filled with edge
 // values and random rows; it goes by COPY BINARY → Native into the embedded engine, the same over HTTP, and through
 // JSON messages and Native blocks; then both sides are asked for texts by the case's rule, and compared row by row.
-//   pgch_types [--rows N] [--quick] [--seed N] [--only PART-OF-A-NAME] [--list]
+//   pgch_types [--rows N] [--quick] [--seed N] [--only PART-OF-A-NAME] [--without EXTENSION] [--list]
+// --without: the cases of an extension that this server does not have; without it they fail there.
 // Needs PGCH_TEST_PG and PGCH_LIBCHDB. Exit status 0: all equal.
 #include "test/types/cases.h"
 
@@ -33,7 +34,7 @@ namespace {
 struct Options {
   std::uint64_t rows = 100'000;
   std::uint64_t seed = 0;
-  std::string only;
+  std::string only, without;
   bool list = false;
 };
 
@@ -318,12 +319,21 @@ std::optional<Options> read_options(int argc, char** argv) {
       options.seed = number(argv[++i]);
     } else if (name == "--only" && has_value) {
       options.only = argv[++i];
+    } else if (name == "--without" && has_value) {
+      options.without = argv[++i];
     } else {
-      std::cerr << "usage: pgch_types [--rows N] [--quick] [--seed N] [--only PART-OF-A-NAME] [--list]\n";
+      std::cerr << "usage: pgch_types [--rows N] [--quick] [--seed N] [--only PART-OF-A-NAME] [--without EXTENSION] "
+                   "[--list]\n";
       return std::nullopt;
     }
   }
   return options;
+}
+
+// A case that this server can't have, and why; empty if it can.
+std::string left_out(const Case& c, const Options& options, int version) {
+  if (!options.without.empty() && c.extension == options.without) return "is of " + c.extension;
+  return version < c.since ? fmt::format("needs PostgreSQL {}", c.since) : std::string();
 }
 
 int run(const Options& options) {
@@ -334,9 +344,19 @@ int run(const Options& options) {
   }
   std::cout << fmt::format("seed {} ({} random rows a type; --seed {} repeats it)\n", options.seed, options.rows,
                            options.seed);
+  auto version = (*world)->session->query("SELECT current_setting('server_version_num')::int / 10000");
+  if (!version) {
+    std::cerr << version.error().message << "\n";
+    return 2;
+  }
+  const int major = std::atoi(version->front().front().value_or("0").c_str());
   std::size_t failed = 0, done = 0;
   for (const Case& c : all_cases()) {
     if (c.name.find(options.only) == std::string::npos) continue;
+    if (const std::string why = left_out(c, options, major); !why.empty()) {
+      std::cout << fmt::format("  left out {:31} {}\n", c.name, why);
+      continue;
+    }
     const auto begin = std::chrono::steady_clock::now();
     const auto result = run_case(**world, c, options);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -4,29 +4,12 @@
 
 #include "base/bytes.h"
 #include "test/support/catch.h"
+#include "test/support/golden.h"
 
 using namespace pgch;
 using namespace pgch::pg;
 
 namespace {
-
-std::vector<std::byte> unhex(std::string_view hex) {
-  std::vector<std::byte> out;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-    out.push_back(static_cast<std::byte>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-  return out;
-}
-
-// PostgreSQL 15.20: COPY (SELECT true, (-2)::int2, 2147483647, (-9223372036854775808)::int8, 4294967295::oid,
-// '-0'::float4, 'NaN'::float8, -1234567.8901::numeric(20,4), 'grüß', '', '{"a": [1, 2]}'::json, '{"b":null}'::jsonb,
-// '\x00ff'::bytea, uuid, 1900-01-01, '2299-12-31 23:59:59.999999'::timestamp, NULL::int4) TO STDOUT (FORMAT binary)
-constexpr const char* golden =
-    "5047434f50590aff0d0a0000000000000000000011000000010100000002fffe000000047fffffff00000008800000000000000000000004ff"
-    "ffffff00000004800000"
-    "00000000087ff80000000000000000000e0003000140000004007b11d722c5000000066772c3bcc39f000000000000000d7b2261223a205b31"
-    "2c20325d7d0000000c01"
-    "7b2262223a206e756c6c7d0000000200ff0000001000112233445566778899aabbccddeeff00000004ffff7154000000080021a248a9b4dfff"
-    "ffffffffffff";
 
 std::vector<FieldPlan> golden_fields() {
   const auto field = [](Decoder d, Layout l, bool nullable = false) {
@@ -59,7 +42,7 @@ bool all_empty(const std::vector<Column>& columns) {
 }
 
 std::vector<std::byte> tuple_of(std::string_view cell_hex) {
-  const auto cell = unhex(cell_hex);
+  const auto cell = testing::from_hex(cell_hex);
   std::vector<std::byte> out;
   append_tuple_head(out, 2);
   append_tuple_cell(out, as_bytes("before"), false);
@@ -81,7 +64,7 @@ TupleOutcome decode_one(FieldPlan field, std::string_view cell_hex, std::string*
 }  // namespace
 
 TEST_CASE("a row captured from PostgreSQL becomes the bytes that ClickHouse's Native format wants") {
-  const auto stream = unhex(golden);
+  const auto stream = testing::from_hex(testing::golden_copy);
   std::span<const std::byte> message(stream);
   REQUIRE(TupleDecoder::take_header(message));
   TupleDecoder decoder(golden_fields(), 17);
@@ -105,8 +88,8 @@ TEST_CASE("a row captured from PostgreSQL becomes the bytes that ClickHouse's Na
   CHECK(c[9].nulls == std::vector<std::uint8_t>{0});
   CHECK(as_text(c[10].data) == "{\"a\": [1, 2]}");
   CHECK(as_text(c[11].data) == "{\"b\": null}");
-  CHECK(c[12].data == unhex("00ff"));
-  CHECK(c[13].data == unhex("7766554433221100ffeeddccbbaa9988"));
+  CHECK(c[12].data == testing::from_hex("00ff"));
+  CHECK(c[13].data == testing::from_hex("7766554433221100ffeeddccbbaa9988"));
   CHECK(value_of<std::int32_t>(c[14]) == -25567);
   CHECK(value_of<std::int64_t>(c[15]) == 10413791999999999);
   CHECK(c[16].nulls == std::vector<std::uint8_t>{1});
@@ -116,7 +99,7 @@ TEST_CASE("a row captured from PostgreSQL becomes the bytes that ClickHouse's Na
 }
 
 TEST_CASE("a tuple cut at any byte is malformed, and leaves nothing behind") {
-  const auto stream = unhex(golden);
+  const auto stream = testing::from_hex(testing::golden_copy);
   std::span<const std::byte> whole(stream);
   REQUIRE(TupleDecoder::take_header(whole));
   whole = whole.first(whole.size() - 2);
@@ -133,7 +116,7 @@ TEST_CASE("a tuple cut at any byte is malformed, and leaves nothing behind") {
 }
 
 TEST_CASE("a header cut at any byte, or another one, is refused") {
-  const auto stream = unhex(golden);
+  const auto stream = testing::from_hex(testing::golden_copy);
   for (std::size_t n = 0; n < 19; ++n) {
     const std::vector<std::byte> cut(stream.begin(), stream.begin() + static_cast<std::ptrdiff_t>(n));
     std::span<const std::byte> message(cut);
@@ -181,13 +164,13 @@ TEST_CASE("a NULL in a column that can't be NULL rejects the row and takes back 
   std::vector<Column> columns(2);
   std::vector<std::byte> tuple;
   append_tuple_head(tuple, 2);
-  append_tuple_cell(tuple, unhex("00000007"), false);
+  append_tuple_cell(tuple, testing::from_hex("00000007"), false);
   append_tuple_cell(tuple, as_bytes("x"), false);
   std::span<const std::byte> message(tuple);
   REQUIRE(decoder.decode(message, columns.data(), nullptr, 0) == TupleOutcome::row);
   tuple.clear();
   append_tuple_head(tuple, 2);
-  append_tuple_cell(tuple, unhex("00000008"), false);
+  append_tuple_cell(tuple, testing::from_hex("00000008"), false);
   append_tuple_cell(tuple, {}, true);
   message = tuple;
   CHECK(decoder.decode(message, columns.data(), nullptr, 1) == TupleOutcome::rejected);
@@ -203,7 +186,7 @@ TEST_CASE("a tuple with more or fewer fields than planned is malformed") {
   for (const std::size_t fields : {std::size_t{0}, std::size_t{2}}) {
     std::vector<std::byte> tuple;
     append_tuple_head(tuple, fields);
-    for (std::size_t i = 0; i < fields; ++i) append_tuple_cell(tuple, unhex("00000001"), false);
+    for (std::size_t i = 0; i < fields; ++i) append_tuple_cell(tuple, testing::from_hex("00000001"), false);
     std::span<const std::byte> message(tuple);
     CHECK(decoder.decode(message, columns.data(), nullptr, 0) == TupleOutcome::malformed);
   }

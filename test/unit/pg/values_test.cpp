@@ -1,84 +1,15 @@
-// Golden bytes, captured from a PostgreSQL 15 by each type's send function: what they become, and that no piece of them
-// is taken for a whole.
+// Golden bytes, captured from real servers (test/support/golden.h): what they become, and that no piece of them is
+// taken for a whole.
 #include "base/bytes.h"
 #include "model/packed.h"
 #include "test/support/catch.h"
-#include "test/support/type_plans.h"
+#include "test/support/golden.h"
 
 using namespace pgch;
 using namespace pgch::testing;
 
-namespace {
-
-std::vector<std::byte> from_hex(std::string_view hex) {
-  std::vector<std::byte> out;
-  const auto digit = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-    out.push_back(static_cast<std::byte>(digit(hex[i]) * 16 + digit(hex[i + 1])));
-  return out;
-}
-
-struct Golden {
-  std::uint32_t type;
-  const char* hex;
-  const char* json;
-  bool pieces_fail = true;  ///< texts are good at any length
-  std::int32_t dimensions = 0;
-};
-
-const Golden golden[] = {
-    {pg::oid::boolean, "01", "true"},
-    {pg::oid::int2, "fffe", "-2"},
-    {pg::oid::int4, "80000000", "-2147483648"},
-    {pg::oid::int8, "7fffffffffffffff", "9223372036854775807"},
-    {pg::oid::float4, "3fc00000", "1.5"},
-    {pg::oid::float8, "bfb999999999999a", "-0.1"},
-    {pg::oid::numeric, "0003000140000003000109291a7c", "\"-12345.678\""},
-    {pg::oid::money, "fffffffffffffb2e", "-12.34"},
-    {pg::oid::uuid, "00112233445566778899aabbccddeeff", "\"00112233-4455-6677-8899-aabbccddeeff\""},
-    {pg::oid::date, "00002279", "\"2024-02-29\""},
-    {pg::oid::timestamptz, "0002b58341728614", "\"2024-02-29T12:34:56.789012Z\""},
-    {pg::oid::time, "000000141dd76000", "\"24:00:00.000000\""},
-    {pg::oid::timetz, "0000000a7a3d2320ffffb2a8", "\"12:30:00.5+05:30\""},
-    {pg::oid::interval, "fffffffc9368357800000003fffffff2", "\"P-1Y-2M3DT-4H-5M-6.789S\""},
-    {pg::oid::inet, "020800040a000001", "\"10.0.0.1/8\""},
-    {pg::oid::inet, "0380001020010db8000000000000000000000001", "\"2001:db8::1\""},
-    {pg::oid::cidr, "020801040a000000", "\"10.0.0.0/8\""},
-    {pg::oid::macaddr, "08002b010203", "\"08:00:2b:01:02:03\""},
-    {pg::oid::macaddr8, "08002b0102030405", "\"08:00:2b:01:02:03:04:05\"", false},
-    {pg::oid::varbit, "00000004b0", "\"1011\""},
-    {pg::oid::jsonb, "017b2261223a205b312c206e756c6c5d7d", "\"{\\\"a\\\": [1, null]}\"", false},
-    {pg::oid::xid8, "ffffffffffffffff", "18446744073709551615"},
-    {pg::oid::pg_lsn, "00000016b374d848", "97500059720"},
-    {pg::oid::point, "3ff8000000000000c000000000000000", "[1.5,-2]"},
-    {int4_array, "00000001000000010000001700000003000000010000000400000001ffffffff0000000400000003", "[1,null,3]"},
-    {int4_array,
-     "00000002000000000000001700000002000000010000000200000001000000040000000100000004000000020000000400000003000000040"
-     "0"
-     "000004",
-     "[[1,2],[3,4]]", true, 2},
-    {int4_array, "000000000000000000000017", "[]"},
-    {text_array, "0000000100000001000000190000000300000001000000016100000000ffffffff", "[\"a\",\"\",null]"},
-    {composite,
-     "00000003000000170000000400000007000000190000000178000003ef0000001c00000001000000000000001700000001000000010000000"
-     "400"
-     "000001",
-     "{\"n\":7,\"t\":\"x\",\"list\":[1]}"},
-    {int4range, "0200000004000000010000000400000005", "{\"lower\":1,\"upper\":5,\"flags\":2}"},
-    {int4range, "01", "{\"lower\":null,\"upper\":null,\"flags\":1}"},
-    {int4range, "080000000400000005", "{\"lower\":null,\"upper\":5,\"flags\":8}"},
-    {int4multirange, "0000000200000011020000000400000001000000040000000200000009120000000400000005",
-     "[{\"lower\":1,\"upper\":2,\"flags\":2},{\"lower\":5,\"upper\":null,\"flags\":18}]"},
-    {hstore, "00000002000000016100000001310000000162ffffffff", "{\"a\":\"1\",\"b\":null}"},
-    // pgvector's vector_send: int16 dimensions, int16 nothing, numbers.
-    {vector, "000200003f800000c0000000", "[1,-2]"},
-    {halfvec, "000400003c00c0000001fc00", "[1,-2,5.9604645e-08,\"-Infinity\"]"},
-};
-
-}  // namespace
-
 TEST_CASE("golden bytes of every type become its value") {
-  for (const Golden& g : golden) {
+  for (const Golden& g : golden_values()) {
     INFO("type " << g.type << " bytes " << g.hex);
     const TypePlan plan = plan_of(g.type, rich_types(), g.dimensions);
     RowBatch batch;
@@ -92,7 +23,7 @@ TEST_CASE("golden bytes of every type become its value") {
 }
 
 TEST_CASE("no piece of golden bytes is taken for a whole, and bytes behind them are noticed") {
-  for (const Golden& g : golden) {
+  for (const Golden& g : golden_values()) {
     const TypePlan plan = plan_of(g.type, rich_types(), g.dimensions);
     auto bytes = from_hex(g.hex);
     for (std::size_t n = 0; n < bytes.size(); ++n) {
