@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view assumed_version = "25.3";  // where the server can't be asked
 
 struct Choice {
-  bool apply = false, topic = false, target = false;
+  bool apply = false, topic = false, target = false, kafka_engine = false;
   std::string version;
 };
 
@@ -24,6 +24,14 @@ void show(const std::string& where, const std::string& sql) {
 Result<std::string> target_ddl(Session& session, const TableConfig& table, const TableSchema& schema,
                                const std::string& version) {
   return clickhouse_ddl(clickhouse_of(session.config, table), target_of(session.config, table), schema, version);
+}
+
+// For a ClickHouse that reads the topic itself.
+Result<std::string> engine_ddl(Session& session, const TableConfig& table, const TableSchema& schema,
+                               const std::string& version) {
+  const KafkaOptions kafka = kafka_of(session.config, table);
+  return clickhouse_kafka_ddl(clickhouse_of(session.config, table), target_of(session.config, table), schema, version,
+                              {kafka.bootstrap, kafka.topic, kafka.group + "-clickhouse", kafka.format.name});
 }
 
 Result<void> apply_target(Session& session, const TableConfig& table, const TableSchema& schema) {
@@ -161,7 +169,8 @@ Result<int> ddl(Session& session, const Choice& choice) {
       if (!known) return std::move(known).error();
       schema = *std::move(known);
     }
-    auto sql = target_ddl(session, table, schema, choice.version);
+    auto sql = choice.kafka_engine ? engine_ddl(session, table, schema, choice.version)
+                                   : target_ddl(session, table, schema, choice.version);
     if (!sql) return std::move(sql).error();
     show("ClickHouse " + choice.version + " or later", *sql);
   }
@@ -203,7 +212,7 @@ void add_teardown(CLI::App& app, Program& program) {
 
 void add_ddl(CLI::App& app, Program& program) {
   Wants wants;
-  wants.source = wants.target = wants.tables = true;
+  wants.source = wants.target = wants.kafka = wants.tables = true;
   wants.json = false;
   CLI::App* command = add_verb(app, program, "ddl", "Print the SQL for PostgreSQL and ClickHouse",
                                "  pgch ddl --from postgresql://me@localhost/test_db --table user_logins\n  pgch ddl "
@@ -214,6 +223,8 @@ void add_ddl(CLI::App& app, Program& program) {
   command->add_option("--server-version", choice->version, "Version of ClickHouse that the SQL is for")
       ->type_name("VERSION")
       ->capture_default_str();
+  command->add_flag("--kafka-engine", choice->kafka_engine,
+                    "For a ClickHouse that reads the topic itself: Kafka table, materialized view and target");
   on_parsed(command, program, [choice](Session& session) { return ddl(session, *choice); });
 }
 

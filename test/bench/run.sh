@@ -3,7 +3,7 @@
 # starts itself. Rows/s, CPU seconds per million rows (pgch, PostgreSQL, Kafka, ClickHouse apart), peak RSS, and the ratio to each baseline.
 #   --quick      few rows: shows that it runs, not how fast
 #   --rows N     rows of user_logins (default 1 000 000)
-#   --only NAME  one case (flag-produce, json-consume, json-consume-embedded, flag-direct, flag-http, poll-direct, poll-http,
+#   --only NAME  one case (flag-produce, json-consume, json-consume-embedded, native-produce, native-consume, flag-direct, flag-http, poll-direct, poll-http,
 #                snapshot-direct and snapshot-http, each also with -jsonb, -wide (40 columns) and -narrow (2 columns))
 #   --json FILE  the figures as JSON, too
 set -euo pipefail

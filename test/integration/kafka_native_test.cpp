@@ -135,6 +135,22 @@ TEST_CASE("look finds which rows of a batch are in the topic's blocks") {
   CHECK(must(loader->look(intent, rest, attempt_of(intent))).missing.empty());
 }
 
+TEST_CASE("a look finds what was sent in the other format before a restart, too") {
+  NativeBroker broker;
+  auto native = broker.sender();
+  const RowBatch batch = logins(1, 100);
+  const Intent intent = intent_of(batch, {3, 4}, must(native->mark()));
+  std::vector<std::uint32_t> even, odd;
+  for (std::uint32_t i = 0; i < 98; ++i) (i % 2 == 0 ? even : odd).push_back(i);
+  must(native->load(select_rows(batch, even), {"p", "s", 1, 1, 3}));
+  broker.options.format.name = "json";
+  auto json = broker.sender();
+  must(json->load(select_rows(batch, odd), {"p", "s", 1, 1, 4}));
+  const std::vector<std::uint32_t> missing{98, 99};
+  CHECK(must(json->look(intent, batch, attempt_of(intent))).missing == missing);
+  CHECK(must(native->look(intent, batch, attempt_of(intent))).missing == missing);
+}
+
 TEST_CASE("a producer of blocks that is killed while sending leaves what look can tell, and nothing is doubled") {
   const std::int32_t partitions = GENERATE(1, 3);
   NativeBroker broker(partitions);

@@ -69,6 +69,16 @@ PGCH_EXPORT Result<std::unique_ptr<Loader>> make_clickhouse(ClickHouseOptions op
 /// The CREATE TABLE (and VIEW) that prepare() would send to a server of this version; does not connect.
 PGCH_EXPORT Result<std::string> clickhouse_ddl(const ClickHouseOptions& options, const TargetOptions& target,
                                                const TableSchema& schema, std::string_view server_version);
+/// What ClickHouse's own Kafka engine needs to know to read a topic that pgch writes.
+struct KafkaEngine {
+  std::string brokers, topic, group;
+  std::string format = "json";  ///< or "native"
+};
+/// The same for a server that reads the topic itself: target, Kafka table and materialized view between them. A row
+/// that the engine reads twice is merged away: by key and version, or without a key by its place in its stream.
+PGCH_EXPORT Result<std::string> clickhouse_kafka_ddl(const ClickHouseOptions& options, const TargetOptions& target,
+                                                     const TableSchema& schema, std::string_view server_version,
+                                                     const KafkaEngine& kafka);
 /// `name` quoted for SQL at ClickHouse: backticks, with backslash and backtick escaped.
 PGCH_EXPORT std::string quote_clickhouse(std::string_view identifier);
 
