@@ -19,13 +19,14 @@ std::vector<Setting> table_settings() {
        table_text(
            "table.name", [](T t) -> auto& { return t.name; })},
       {"table.method",
-       "flag, poll",
+       "flag, poll, notify",
        "flag",
        "",
-       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor.",
+       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor; notify, by a "
+       "cursor when a trigger says so.",
        {},
        [](T t, const Given& given) -> Result<void> {
-         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll"}));
+         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll", "notify"}));
          return {};
        }},
       {"table.flag_column",

@@ -352,6 +352,55 @@ TEST_CASE("a transaction that runs through several rounds is read once, in the o
   CHECK_FALSE(target.has_duplicates());
 }
 
+TEST_CASE("a notification wakes the reader, which else looks after its interval; before that it looks at nothing") {
+  for (const PollForm form : exact_forms) {
+    INFO("form " << static_cast<int>(form));
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 5);
+    PollOptions options = poll_options(db, "t", state, form);
+    options.listen = true;
+    options.interval = std::chrono::hours(1);
+    Target target;
+    auto x = opened(options, db.context);
+    CHECK(x->traits().waits);
+    const std::string notify = "NOTIFY " + notify_channel(*x->known_schema());
+    drain(*x, target, db.context);
+    CHECK(target.rows == 5);
+    const auto soon = [&] { return db.context.clock.now() + std::chrono::milliseconds(100); };
+    RowBatch batch;
+    insert(db, 1);
+    auto got = x->fetch(batch, {}, soon());
+    REQUIRE(got);
+    // The others look again soon while any transaction runs.
+    if (form == PollForm::snapshots) CHECK(*got == Fetch::idle);
+    if (*got == Fetch::rows) continue;
+    db.run(notify + "; " + notify);
+    REQUIRE(next_batch(*x, batch, db.context));
+    CHECK(batch.rows == 1);
+    REQUIRE(x->acknowledge(batch.stream, batch.position));
+    CHECK_FALSE(next_batch(*x, batch, db.context, {}));
+    // Whoever was away does not know what was said meanwhile.
+    insert(db, 1);
+    db.run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pgch-test' AND pid "
+        "<> pg_backend_pid()");
+    REQUIRE(next_batch(*x, batch, db.context));
+    CHECK(batch.rows == 1);
+    REQUIRE(x->acknowledge(batch.stream, batch.position));
+    x->close();
+    options.interval = std::chrono::milliseconds(50);
+    x = opened(options, db.context);
+    drain(*x, target, db.context);
+    insert(db, 1);
+    do {
+      got = x->fetch(batch, {}, soon());
+      REQUIRE(got);
+    } while (*got != Fetch::rows);
+    CHECK(batch.rows == 1);
+  }
+}
+
 TEST_CASE("a stream has one reader") {
   TestSchema db;
   const ::test::Scratch state, elsewhere;
