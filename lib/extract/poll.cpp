@@ -21,7 +21,7 @@ Result<void> PollExtractor::open(const Context& context, std::vector<Intent> pen
   PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
   PGCH_ASSIGN(table_, describe_poll_table(guard->connection(), options_, *context_));
   stream_ = options_.stream.empty() ? "poll:" + display_name(*table_->schema) : options_.stream;
-  PGCH_TRY(guard->claim(stream_, {}, *context_));
+  PGCH_TRY(claim(*guard));
   guard_ = std::move(guard);
   cut_.emplace(*table_);
   store_ = options_.store == PollStore::file ? make_cursor_file(options_.directory, options_.pipeline)
@@ -30,10 +30,17 @@ Result<void> PollExtractor::open(const Context& context, std::vector<Intent> pen
   return take_pending(std::move(pending));
 }
 
-Result<void> PollExtractor::claim() {
+Result<void> PollExtractor::claim(FlagGuard& guard) const {
+  auto claimed = guard.claim(stream_, {}, *context_);
+  if (claimed || claimed.error().code != Errc::conflict) return claimed;
+  return halt(Errc::conflict, "Another pgch already reads stream \"" + stream_ +
+                                  "\" from this database, and a table has one reader that polls: stop it first.");
+}
+
+Result<void> PollExtractor::guard() {
   if (guard_) return {};
   PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
-  PGCH_TRY(guard->claim(stream_, {}, *context_));
+  PGCH_TRY(claim(*guard));
   // It may be another server by now, under the same name.
   guard_ = std::move(guard);
   if (auto fits = check_time(next_); !fits) {
@@ -44,7 +51,7 @@ Result<void> PollExtractor::claim() {
 }
 
 Result<void> PollExtractor::connect() {
-  PGCH_TRY(claim());
+  PGCH_TRY(guard());
   if (options_.listen && !listener_) {
     PGCH_ASSIGN(auto listener, pg::Connection::open(options_.postgres, *context_));
     PGCH_TRY(pg::listen(*listener, notify_channel(*table_->schema), patience()));

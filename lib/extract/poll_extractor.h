@@ -70,7 +70,8 @@ class PollExtractor final : public Extractor {
   Result<void> check_timeline(std::uint64_t version);
   Result<void> take_pending(std::vector<Intent> pending);
   Result<void> connect();
-  Result<void> claim();
+  Result<void> guard();
+  Result<void> claim(FlagGuard& guard) const;
   Result<bool> await_news(const pg::Wait& wait);
   Result<Begun> begin(const BatchLimits& limits);
   Result<Begun> find_bound(std::vector<std::string>& bound);
