@@ -8,7 +8,7 @@
 namespace pgch::cli {
 
 const Method& method_of(const TableConfig& table) {
-  static const std::array all{&flag_method, &poll_method, &outbox_method};
+  static const std::array all{&flag_method, &poll_method, &notify_method, &outbox_method};
   const auto at = std::find_if(all.begin(), all.end(), [&](const Method* m) { return table.method == m->name; });
   return at == all.end() ? *all.front() : **at;
 }

@@ -30,7 +30,7 @@ struct Method {
 
 /// The configuration allows only names that are here.
 const Method& method_of(const TableConfig& table);
-extern const Method flag_method, poll_method, outbox_method;
+extern const Method flag_method, poll_method, notify_method, outbox_method;
 
 /// What is wrong with a table without a key, and what mends it; without a full stop.
 std::string key_missing(const TableConfig& table);

@@ -10,6 +10,7 @@ bool by_column(const TableConfig& table) { return !own_column(table).empty(); }
 
 struct PollFacts {
   bool exists = false, fits = false, fills = false, indexed = false, renewed = false, may_select = false;
+  bool notifies = false;
 };
 
 Result<PollFacts> poll_facts(PostgresSession& source, const TableConfig& table) {
@@ -22,6 +23,8 @@ Result<PollFacts> poll_facts(PostgresSession& source, const TableConfig& table) 
       "i.indkey[0] = a.attnum),"
       " EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND "
       "g.tgname = '_pgch_poll'),"
+      " EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND "
+      "g.tgname = '_pgch_notify'),"
       " has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')"
       " FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT "
       "a.attisdropped LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum"
@@ -33,7 +36,8 @@ Result<PollFacts> poll_facts(PostgresSession& source, const TableConfig& table) 
     return halt(Errc::not_found, "There is no table " + table.name + " in this PostgreSQL database.");
   }
   const auto& row = rows->front();
-  return PollFacts{is_yes(row[0]), is_yes(row[1]), is_yes(row[2]), is_yes(row[3]), is_yes(row[4]), is_yes(row[5])};
+  return PollFacts{is_yes(row[0]), is_yes(row[1]), is_yes(row[2]), is_yes(row[3]),
+                   is_yes(row[4]), is_yes(row[6]), is_yes(row[5])};
 }
 
 // "schema"."pgch_cursor" and "schema"."_pgch_poll" beside the table.
@@ -92,6 +96,11 @@ bool check(const Session& session, PostgresSession& source, const TableConfig& t
     }
   }
   check_form(table, found);
+  if (table.method == "notify" && facts->notifies) {
+    found.good("trigger that notifies pgch of new rows");
+  } else if (table.method == "notify") {
+    found.advise("no trigger notifies pgch of new rows, so they wait until it looks by itself" + mend);
+  }
   if (!by_column(table)) return true;
   const std::string& column = table.poll.xid_column;
   if (!facts->exists) {
@@ -171,11 +180,30 @@ Result<void> column_sql(PostgresSession& source, const TableConfig& table, const
   return {};
 }
 
+// Once for each statement, and always the same: PostgreSQL passes on one of those that a transaction sends.
+Result<void> notify_sql(PostgresSession& source, const TableConfig& table, const SourceTable& described,
+                        std::vector<std::string>& out) {
+  auto name = quote_postgres_table(table.name);
+  if (!name) return std::move(name).error();
+  auto function = beside(source, table, "\"_pgch_notify\"");
+  if (!function) return std::move(function).error();
+  const bool updates = table.poll_updates || !by_column(table);
+  out.push_back("CREATE OR REPLACE FUNCTION " + *function +
+                "() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_notify(TG_ARGV[0], ''); RETURN NULL; END$$");
+  out.push_back(std::string("CREATE OR REPLACE TRIGGER \"_pgch_notify\" AFTER INSERT") + (updates ? " OR UPDATE" : "") +
+                " ON " + *name + " FOR EACH STATEMENT EXECUTE FUNCTION " + *function + "('" +
+                notify_channel(described.schema) + "')");
+  return {};
+}
+
 Result<std::vector<std::string>> setup_sql(PostgresSession& source, const TableConfig& table,
                                            const SourceTable& described) {
   std::vector<std::string> out;
   if (by_column(table)) {
     if (auto done = column_sql(source, table, described, out); !done) return std::move(done).error();
+  }
+  if (table.method == "notify") {
+    if (auto done = notify_sql(source, table, described, out); !done) return std::move(done).error();
   }
   if (table.poll.store == PollStore::database) {
     auto store = beside(source, table, "pgch_cursor");
@@ -189,16 +217,19 @@ Result<std::vector<std::string>> setup_sql(PostgresSession& source, const TableC
 
 // The cursors' table may be other tables', too: it stays.
 Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
-  if (!by_column(table)) return std::vector<std::string>{};
   auto name = quote_postgres_table(table.name);
   if (!name) return std::move(name).error();
+  std::vector<std::string> out;
+  if (table.method == "notify") out.push_back("DROP TRIGGER IF EXISTS \"_pgch_notify\" ON " + *name);
+  if (!by_column(table)) return out;
   auto column = quote_postgres(table.poll.xid_column);
   if (!column) return std::move(column).error();
   auto index = index_in_schema(table, table.poll.xid_column, "order");
   if (!index) return std::move(index).error();
-  return std::vector<std::string>{"DROP TRIGGER IF EXISTS \"_pgch_poll\" ON " + *name,
-                                  "DROP INDEX CONCURRENTLY IF EXISTS " + *index,
-                                  "ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *column};
+  out.push_back("DROP TRIGGER IF EXISTS \"_pgch_poll\" ON " + *name);
+  out.push_back("DROP INDEX CONCURRENTLY IF EXISTS " + *index);
+  out.push_back("ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *column);
+  return out;
 }
 
 // Only the cursor could tell, and a running pipeline has it.
@@ -209,5 +240,6 @@ Result<std::optional<std::uint64_t>> unsent(PostgresSession&, const TableConfig&
 }  // namespace
 
 const Method poll_method{"poll", make, check, describe, setup_sql, teardown_sql, unsent};
+const Method notify_method{"notify", make, check, describe, setup_sql, teardown_sql, unsent};
 
 }  // namespace pgch::cli

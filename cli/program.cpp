@@ -58,7 +58,8 @@ CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, con
         ->type_name("TABLE")
         ->allow_extra_args(false);
     setting(verb, program, "--target", "TABLE", "table.target", "Table at ClickHouse, if it has another name");
-    setting(verb, program, "--method", "METHOD", "table.method", "How new rows are found: flag, poll or outbox");
+    setting(verb, program, "--method", "METHOD", "table.method",
+            "How new rows are found: flag, poll, notify or outbox");
     setting(verb, program, "--flag-column", "COLUMN", "table.flag_column", "Column that says whether a row was sent");
   }
   if (wants.kafka) {

@@ -67,6 +67,17 @@ std::vector<Setting> poll_settings() {
          t.poll.from_now = start == "now";
          return {};
        }},
+      {"table.notify_interval",
+       "duration",
+       "10s",
+       "",
+       "Notify: look for new rows that long after the last look, even if nothing was heard.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(const std::uint64_t value, as_duration_ms(given, "table.notify_interval", 10, days));
+         t.poll.interval = std::chrono::milliseconds(value);
+         return {};
+       }},
       {"table.poll_failover",
        "stop, continue",
        "stop",

@@ -19,15 +19,14 @@ std::vector<Setting> table_settings() {
        table_text(
            "table.name", [](T t) -> auto& { return t.name; })},
       {"table.method",
-       "flag, poll, outbox",
+       "flag, poll, notify, outbox",
        "flag",
        "",
-       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor; outbox, by "
-       "notes "
-       "that triggers make of each insert, update and delete.",
+       "How new rows are found: flag, by a boolean column that says which were sent; poll, by a cursor; notify, by a "
+       "cursor when a trigger says so; outbox, by notes that triggers make of each insert, update and delete.",
        {},
        [](T t, const Given& given) -> Result<void> {
-         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll", "outbox"}));
+         PGCH_ASSIGN(t.method, as_word(given, "table.method", {"flag", "poll", "notify", "outbox"}));
          return {};
        }},
       {"table.flag_column",

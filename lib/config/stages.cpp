@@ -76,12 +76,13 @@ PollOptions poll_of(const Config& config, const TableConfig& table) {
   options.columns = table.columns;
   options.directory = config.state;
   options.pipeline = pipeline_id(config, table);
+  options.listen = table.method == "notify";
   return options;
 }
 
 std::string own_column(const TableConfig& table) {
   if (table.method == "flag") return table.flag_column;
-  if (table.method != "poll") return {};
+  if (table.method == "outbox") return {};
   const bool by_column = table.poll.form == PollForm::snapshots || table.poll.form == PollForm::xid;
   return by_column ? table.poll.xid_column : std::string();
 }
@@ -145,8 +146,9 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   }
   if (options.group.empty()) options.group = config.pipeline;
   if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
-  options.stream =
-      table.method + ":" + (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);
+  // One stream, whether it is woken or not.
+  options.stream = std::string(table.method == "flag" ? "flag:" : "poll:") +
+                   (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);
   return options;
 }
 

@@ -2,27 +2,14 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/try.h"
-#include "model/source_version.h"
+#include "pg/notifications.h"
 
 namespace pgch {
 namespace {
 
 constexpr std::uint64_t batches_in_copy = 16;
-
-const char* name_of(PollForm form) noexcept {
-  switch (form) {
-    case PollForm::snapshots:
-      return "snapshots";
-    case PollForm::xid:
-      return "xid";
-    case PollForm::xmin:
-      return "xmin";
-    case PollForm::plain:
-      break;
-  }
-  return "plain";
-}
 
 }  // namespace
 
@@ -30,10 +17,11 @@ Result<void> PollExtractor::open(const Context& context, std::vector<Intent> pen
   close();
   context_.emplace(context);
   acknowledged_.clear();
+  news_ = true;
   PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
   PGCH_ASSIGN(table_, describe_poll_table(guard->connection(), options_, *context_));
   stream_ = options_.stream.empty() ? "poll:" + display_name(*table_->schema) : options_.stream;
-  PGCH_TRY(guard->claim(stream_, {}, *context_));
+  PGCH_TRY(claim(*guard));
   guard_ = std::move(guard);
   cut_.emplace(*table_);
   store_ = options_.store == PollStore::file ? make_cursor_file(options_.directory, options_.pipeline)
@@ -42,134 +30,17 @@ Result<void> PollExtractor::open(const Context& context, std::vector<Intent> pen
   return take_pending(std::move(pending));
 }
 
-Result<void> PollExtractor::load_cursor(const std::vector<Intent>& pending) {
-  PGCH_ASSIGN(std::optional<PollCursor> found, store_->load(guard_->connection(), *context_));
-  if (found) {
-    PGCH_TRY(check_cursor(*found));
-    PGCH_TRY(check_time(*found));
-    saved_ = *std::move(found);
-  } else {
-    if (!pending.empty()) {
-      PGCH_ASSIGN(const PollPosition first, decode_poll_position(pending.front().position));
-      if (first.cursor.number > 1) {
-        return halt(Errc::corrupt, "The cursor in " + store_->where() +
-                                       " is missing, but the journal holds batches of a reader that was far beyond the "
-                                       "beginning. Put it back from a copy; or remove the journal, too, and everything "
-                                       "is sent again.");
-      }
-    }
-    PGCH_ASSIGN(saved_, first_cursor());
-    PGCH_TRY(store_->save(saved_, &guard_->connection(), *context_));
-  }
-  next_ = saved_;
-  return {};
+Result<void> PollExtractor::claim(FlagGuard& guard) const {
+  auto claimed = guard.claim(stream_, {}, *context_);
+  if (claimed || claimed.error().code != Errc::conflict) return claimed;
+  return halt(Errc::conflict, "Another pgch already reads stream \"" + stream_ +
+                                  "\" from this database, and a table has one reader that polls: stop it first.");
 }
 
-Result<PollCursor> PollExtractor::first_cursor() {
-  PollCursor cursor;
-  cursor.form = table_->form;
-  cursor.source = table_->source;
-  cursor.columns = table_->order_names();
-  PGCH_ASSIGN(const FlagGuard::Mark mark, guard_->mark({}, *context_));
-  cursor.version = mark.version;
-  if (!options_.from_now) return cursor;
-  if (table_->form == PollForm::plain) {
-    PGCH_ASSIGN(const pg::Answer last,
-                guard_->connection().exec(table_->select_last(), {}, "looking for the last row", patience()));
-    if (last.rows() == 0) return cursor;
-    cursor.between = true;
-    for (std::size_t k = 0; k < cursor.columns.size(); ++k) cursor.after.emplace_back(last.cell(0, k));
-    return cursor;
-  }
-  PGCH_ASSIGN(const pg::Answer now, guard_->connection().exec("SELECT pg_catalog.pg_current_snapshot()", {},
-                                                              "asking for the snapshot of now", patience()));
-  PGCH_TRY(guard_->flush(*context_));
-  if (table_->form == PollForm::snapshots) {
-    cursor.seen = now.cell(0, 0);
-  } else {
-    cursor.floor = bounds_of(now.cell(0, 0)).xmin;
-  }
-  return cursor;
-}
-
-// A cursor that belongs to something else would leave rows out, or send them again.
-Result<void> PollExtractor::check_cursor(const PollCursor& cursor) const {
-  const std::string name = display_name(*table_->schema);
-  if (cursor.source != table_->source) {
-    return halt(
-        Errc::config,
-        "The cursor in " + store_->where() + " is of another server, database or table than " + name +
-            " is now (restored, or the table or its column made anew?), and says nothing about this one. Use another "
-            "pipeline name or state directory: then everything is sent, or with table.poll_start "
-            "= \"now\" only what is new.");
-  }
-  if (cursor.form != table_->form || cursor.columns != table_->order_names()) {
-    return halt(Errc::config, "The cursor of " + name + " was saved by the form " + name_of(cursor.form) +
-                                  " or for another key, and can't be read by the form " + name_of(table_->form) +
-                                  ": use the settings it was started with, or another pipeline name.");
-  }
-  return {};
-}
-
-// Transactions are numbered upwards for ever; a server that is behind what was read from it has lost some.
-Result<void> PollExtractor::check_time(const PollCursor& cursor) {
-  PGCH_ASSIGN(const pg::Answer now, guard_->connection().exec("SELECT pg_catalog.pg_current_snapshot()", {},
-                                                              "asking for the snapshot of now", patience()));
-  const std::uint64_t read = std::max({bounds_of(cursor.seen).xmax, bounds_of(cursor.round).xmax, cursor.floor,
-                                       cursor.form == PollForm::plain ? 0 : cursor.stamp});
-  if (bounds_of(now.cell(0, 0)).xmax >= read) return {};
-  return halt(Errc::data,
-              "PostgreSQL is behind what was read from it before: it was restored, or another server took "
-              "over without its last transactions. Rows that were written since would be left out: use "
-              "another pipeline name, or `pgch verify` and `pgch repair`.");
-}
-
-// A server that took over may lack what was read from the one before, and gives its transactions' numbers to others:
-// what these write would count as read.
-Result<void> PollExtractor::check_timeline(std::uint64_t version) {
-  if (timeline_of(version) == timeline_of(next_.version)) return {};
-  const std::string what = "Another server has taken over, or this one was restored (the log's timeline has changed)";
-  if (!options_.after_failover || version < next_.version) {
-    return halt(Errc::data, what +
-                                ". If it may lack transactions that pgch had read, rows of others that got their "
-                                "numbers would be left out. If it lacks none (synchronous standby, planned switch), "
-                                "start once with table.poll_failover = \"continue\"; else also let `pgch verify` and "
-                                "`pgch repair` follow.");
-  }
-  context_->log.write(LogLevel::warning, what + "; going on, as table.poll_failover says.");
-  next_.version = version;
-  return {};
-}
-
-Result<void> PollExtractor::take_pending(std::vector<Intent> pending) {
-  for (Intent& intent : pending) {
-    if (intent.stream != stream_) {
-      return halt(Errc::config, "The journal holds batches of stream \"" + intent.stream +
-                                    "\", but this pipeline reads \"" + stream_ +
-                                    "\": use the settings it was started with, or another pipeline name.");
-    }
-    PGCH_ASSIGN(PollPosition position, decode_poll_position(intent.position));
-    PGCH_TRY(check_cursor(position.cursor));
-    // What is behind the cursor was acknowledged, and only the journal had not heard of it.
-    if (position.cursor.number > next_.number + 1) {
-      return halt(Errc::corrupt, "Between the cursor in " + store_->where() +
-                                     " and the batches under way in the journal others are missing: they are not of "
-                                     "the same time. Put both back from the same copy.");
-    }
-    if (position.cursor.number > next_.number) next_ = position.cursor;
-    Out out;
-    out.position = intent.position;
-    out.cursor = std::move(position.cursor);
-    out.intent = std::move(intent);
-    replays_.push_back(std::move(out));
-  }
-  return {};
-}
-
-Result<void> PollExtractor::claim() {
+Result<void> PollExtractor::guard() {
   if (guard_) return {};
   PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
-  PGCH_TRY(guard->claim(stream_, {}, *context_));
+  PGCH_TRY(claim(*guard));
   // It may be another server by now, under the same name.
   guard_ = std::move(guard);
   if (auto fits = check_time(next_); !fits) {
@@ -180,7 +51,13 @@ Result<void> PollExtractor::claim() {
 }
 
 Result<void> PollExtractor::connect() {
-  PGCH_TRY(claim());
+  PGCH_TRY(guard());
+  if (options_.listen && !listener_) {
+    PGCH_ASSIGN(auto listener, pg::Connection::open(options_.postgres, *context_));
+    PGCH_TRY(pg::listen(*listener, notify_channel(*table_->schema), patience()));
+    listener_ = std::move(listener);
+    news_ = true;  // what was sent before is not heard
+  }
   if (reader_) return {};
   PGCH_ASSIGN(auto connection, pg::Connection::open(options_.postgres, *context_));
   // In the order of its index a table of any size is read without a sort, and a batch comes at once.
@@ -210,8 +87,14 @@ Result<Fetch> PollExtractor::fetch(RowBatch& into, const BatchLimits& limits, Cl
   for (;;) {
     bool fresh = false;
     if (!reading_) {
+      if (options_.listen) {
+        auto due = await_news(wait);
+        if (!due) return failed(std::move(due).error());
+        if (!*due) return Fetch::idle;
+      }
       auto begun = begin(limits);
       if (!begun) return failed(std::move(begun).error());
+      if (*begun == Begun::later) news_ = true;
       if (*begun != Begun::reading) return *begun == Begun::later ? Fetch::busy : Fetch::idle;
       fresh = true;
     }
@@ -225,6 +108,33 @@ Result<Fetch> PollExtractor::fetch(RowBatch& into, const BatchLimits& limits, Cl
     end_of_round();
     // A whole pass without a row. (Else what came while the last rows were read is looked for at once.)
     if (fresh && whole_) return samples_.size() > 1 ? Fetch::busy : Fetch::idle;
+    news_ = true;
+  }
+}
+
+// True: it is time to look for rows. While the caller has batches of ours it wants to be back soon, to acknowledge
+// them.
+Result<bool> PollExtractor::await_news(const pg::Wait& wait) {
+  const auto lost = [this](Error e) {
+    listener_.reset();
+    return e;
+  };
+  const auto soon = context_->clock.now() + std::chrono::milliseconds(20);
+  const auto until = std::min({wait.until, look_at_, outs_.empty() ? wait.until : soon});
+  for (;;) {
+    // Taken before the look: one that comes during it makes another.
+    auto heard = pg::take_notifications(*listener_);
+    if (!heard) return lost(std::move(heard).error());
+    const auto now = context_->clock.now();
+    if (*heard || news_ || now >= look_at_) {
+      news_ = false;
+      look_at_ = now + options_.interval;
+      return true;
+    }
+    if (now >= until) return false;
+    pg::Connection* listener = listener_.get();
+    auto waited = pg::wait_for({&listener, 1}, context_->clock, {until, wait.stop});
+    if (!waited && waited.error().code != Errc::timeout) return std::move(waited).error();
   }
 }
 
@@ -246,6 +156,11 @@ Result<PollExtractor::Begun> PollExtractor::begin(const BatchLimits& limits) {
       const pg::Answer now,
       reader_->exec(std::string("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ") + now_sql, {}, doing, patience()));
   PGCH_TRY(guard_->flush(*context_));
+  // Its rows may be committed, and heard of, and still wait for others that run.
+  const SnapshotBounds bounds = bounds_of(now.cell(0, 0));
+  const bool waits = table_->form == PollForm::xid || table_->form == PollForm::xmin;
+  if (waits && bounds.xmin < bounds.xmax)
+    look_at_ = std::min(look_at_, context_->clock.now() + std::chrono::milliseconds(50));
   if (table_->form == PollForm::snapshots && next_.round.empty()) next_.round = now.cell(0, 0);
   PGCH_TRY(start_copy(std::string(now.cell(0, 0)), bound, limits));
   return Begun::reading;
@@ -344,6 +259,7 @@ void PollExtractor::end_of_round() {
 void PollExtractor::seal(RowBatch& into) {
   PollPosition position;
   position.rows = cut_->end(into, version_).rows;
+  news_ = true;
   ++next_.number;
   next_.version = version_;
   next_.between = true;
@@ -442,11 +358,17 @@ void PollExtractor::close() noexcept {
   }
   reading_.reset();
   reader_.reset();
+  listener_.reset();
   guard_.reset();
   store_.reset();
   outs_.clear();
   replays_.clear();
   samples_.clear();
+}
+
+std::string notify_channel(const TableSchema& table) {
+  // A channel's name is as short as a table's: one of schema and table would not always fit.
+  return "pgch_" + std::to_string(hash64(display_name(table)));
 }
 
 Result<std::unique_ptr<Extractor>> make_poll(PollOptions options) {

@@ -29,7 +29,9 @@ class PollExtractor final : public Extractor {
   explicit PollExtractor(PollOptions options) : options_(std::move(options)) {}
   ~PollExtractor() override { close(); }
 
-  ExtractorTraits traits() const noexcept override { return {false, "poll"}; }
+  ExtractorTraits traits() const noexcept override {
+    return {false, options_.listen ? "notify" : "poll", options_.listen};
+  }
   Result<void> open(const Context& context, std::vector<Intent> pending) override;
   std::shared_ptr<const TableSchema> known_schema() const override { return table_ ? table_->schema : nullptr; }
   Result<Fetch> fetch(RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline) override;
@@ -68,7 +70,9 @@ class PollExtractor final : public Extractor {
   Result<void> check_timeline(std::uint64_t version);
   Result<void> take_pending(std::vector<Intent> pending);
   Result<void> connect();
-  Result<void> claim();
+  Result<void> guard();
+  Result<void> claim(FlagGuard& guard) const;
+  Result<bool> await_news(const pg::Wait& wait);
   Result<Begun> begin(const BatchLimits& limits);
   Result<Begun> find_bound(std::vector<std::string>& bound);
   Result<void> start_copy(const std::string& now, const std::vector<std::string>& bound, const BatchLimits& limits);
@@ -90,10 +94,13 @@ class PollExtractor final : public Extractor {
   std::unique_ptr<FlagGuard> guard_;
   std::unique_ptr<pg::Connection> reader_;
   std::optional<Reading> reading_;
-  PollCursor saved_;         // as it lies in the store
-  PollCursor next_;          // behind everything that was handed out
-  std::deque<Out> outs_;     // handed out and not yet told as acknowledged, by number
-  std::deque<Out> replays_;  // to be handed out again, by number, before anything new
+  std::unique_ptr<pg::Connection> listener_;  // notify: idle between the notifications
+  bool news_ = true;                          // notify: there may be rows
+  Clock::TimePoint look_at_{};                // notify: look then, whatever is heard
+  PollCursor saved_;                          // as it lies in the store
+  PollCursor next_;                           // behind everything that was handed out
+  std::deque<Out> outs_;                      // handed out and not yet told as acknowledged, by number
+  std::deque<Out> replays_;                   // to be handed out again, by number, before anything new
   std::deque<Sample> samples_;
   std::uint64_t version_ = 0;  // of what is being read
   bool whole_ = false;         // the last COPY was read to its end, and there was no more

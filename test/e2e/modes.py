@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ways of running that have promises of their own, end to end on real servers, with kills.
 
-  modes.py shares|at_least_once|poll|outbox [--kills N] [--seed N]
+  modes.py shares|at_least_once|poll|notify|outbox [--kills N] [--seed N]
 
 shares: two producers of one table, "1/2" and "2/2", with one state directory, one topic and one consumer; all three are killed with SIGKILL N
 times at random moments. The topic and the target hold every row once, raw.
@@ -12,10 +12,15 @@ delivered, and not marked yet. Then by Kafka, both halves killed: no row is lost
 poll: three writers whose transactions end late, out of order or not at all; the process is killed N times. Every row is at the target once, raw. First direct with
 the cursor in a file and updates renewed by setup's trigger, then by Kafka with the cursor in the database, both halves killed.
 
+notify: the same, direct, woken by setup's trigger; then a running process gets all rows by notifications and by what it looks for after its sessions were ended.
+
 outbox: direct, with setup's own outbox, while rows are added, changed, deleted and get other keys: in the end both sides are equal and no note is left.
 Then by Kafka with the outbox of S4, which notes insertions only: the topic and the target hold every row once, raw.
 """
 import argparse
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -187,6 +192,49 @@ class Poll(System):
         say("poll, direct: updates arrived")
 
 
+class Notify(Poll):
+    """Woken by a trigger; the periodic look is so rare that rows which were missed would be missing."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.env.update({"PGCH_TABLE_METHOD": "notify", "PGCH_TABLE_NOTIFY_INTERVAL": "1h"})
+
+    def run(self, kills):
+        super().run(kills)
+        child = subprocess.Popen(self.command("run"), env=self.env, cwd=self.work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            for ending in ("", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"):
+                if ending:
+                    self.sql(ending)
+                for _ in range(20):
+                    self.add_one()
+                    time.sleep(0.05)
+            before = self.saved()
+            self.add_one()
+            deadline = time.monotonic() + 120
+            while self.saved() == before:
+                if time.monotonic() > deadline:
+                    fail("no notification woke the process")
+                time.sleep(0.1)
+            # What is still under way when it is stopped is seen through.
+            while (before := self.saved()) and (time.sleep(2) or self.saved() != before):
+                pass
+        finally:
+            child.send_signal(signal.SIGTERM)
+            child.wait(60)
+        rows = self.source_rows()
+        if (got := self.target_rows()) != [rows, rows]:
+            fail(f"notifications brought {got} of {rows} rows")
+        say(f"notify: {rows} rows, the last of them without a look of its own")
+
+    def add_one(self):
+        self.sql(self.insert.format(n=1))
+
+    def saved(self):
+        with open(os.path.join(self.work, "state", f"pgch.{self.table}.cursor"), "rb") as f:
+            return f.read()
+
+
 class PollByKafka(Poll):
     def __init__(self, seed):
         super().__init__(seed, "s2", "database")
@@ -261,7 +309,8 @@ class OutboxByKafka(Outbox):
             fail(f"{when}: topic and target hold {got} messages or rows, and ids, for {rows} rows")
 
 
-MODES = {"outbox": [Outbox, OutboxByKafka], "poll": [Poll, PollByKafka], "shares": [Shares], "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
+MODES = {"poll": [Poll, PollByKafka], "notify": [Notify], "outbox": [Outbox, OutboxByKafka], "shares": [Shares],
+         "at_least_once": [AtLeastOnce, AtLeastOnceByKafka]}
 
 
 def main():

@@ -71,4 +71,29 @@ inline BatchLimits rows_at_once(std::uint32_t n) {
   return limits;
 }
 
+inline void make_table(TestSchema& db, int rows) {
+  db.run("CREATE TABLE t (id bigserial PRIMARY KEY, note text)");
+  db.run("INSERT INTO t (note) SELECT 'n' || g FROM generate_series(1, " + std::to_string(rows) + ") g");
+  add_xid(db, "t");
+}
+
+inline void insert(TestSchema& db, int rows) {
+  db.run("INSERT INTO t (note) SELECT 'more' FROM generate_series(1, " + std::to_string(rows) + ")");
+}
+
+// Another session, for transactions that stay open.
+struct Other {
+  explicit Other(const TestSchema& db) {
+    auto opened = open_postgres(test_server(), db.context);
+    if (!opened) FAIL(opened.error().message);
+    session = std::move(*opened);
+    run("SET search_path = " + db.name);
+  }
+  void run(const std::string& sql) {
+    auto answer = session->query(sql);
+    if (!answer) FAIL(answer.error().message << " in " << sql);
+  }
+  std::unique_ptr<PostgresSession> session;
+};
+
 }  // namespace pgch::testing

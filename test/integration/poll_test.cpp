@@ -1,5 +1,3 @@
-#include <fstream>
-
 #include "test/integration/poll_fixture.h"
 
 using namespace pgch;
@@ -7,34 +5,7 @@ using namespace pgch::testing;
 
 namespace {
 
-void make_table(TestSchema& db, int rows) {
-  db.run("CREATE TABLE t (id bigserial PRIMARY KEY, note text)");
-  db.run("INSERT INTO t (note) SELECT 'n' || g FROM generate_series(1, " + std::to_string(rows) + ") g");
-  add_xid(db, "t");
-}
-
-void insert(TestSchema& db, int rows) {
-  db.run("INSERT INTO t (note) SELECT 'more' FROM generate_series(1, " + std::to_string(rows) + ")");
-}
-
-// Another session, for transactions that stay open.
-struct Other {
-  explicit Other(const TestSchema& db) {
-    auto opened = open_postgres(test_server(), db.context);
-    if (!opened) FAIL(opened.error().message);
-    session = std::move(*opened);
-    run("SET search_path = " + db.name);
-  }
-  void run(const std::string& sql) {
-    auto answer = session->query(sql);
-    if (!answer) FAIL(answer.error().message << " in " << sql);
-  }
-  std::unique_ptr<PostgresSession> session;
-};
-
 constexpr PollForm exact_forms[] = {PollForm::snapshots, PollForm::xid, PollForm::xmin};
-
-std::string cursor_file(const ::test::Scratch& state) { return std::string(state.path()) + "/pgch.cursor"; }
 
 }  // namespace
 
@@ -237,101 +208,6 @@ TEST_CASE("acknowledgements are told in order, when the cursor is saved; an aban
   CHECK_FALSE(next_batch(*x, again, db.context));
 }
 
-TEST_CASE("a cursor that is damaged, or missing while batches are under way, or of another table, stops the start") {
-  TestSchema db;
-  const ::test::Scratch state;
-  make_table(db, 30);
-  RowBatch batch;
-  {
-    auto x = opened(poll_options(db, "t", state), db.context);
-    REQUIRE(next_batch(*x, batch, db.context, rows_at_once(10)));
-    REQUIRE(x->acknowledge(batch.stream, batch.position));
-    REQUIRE(next_batch(*x, batch, db.context, rows_at_once(10)));
-  }
-  CHECK(says(refused(poll_options(db, "t", state, PollForm::xid), db.context), "by the form snapshots"));
-  std::string whole;
-  {
-    std::ifstream in(cursor_file(state), std::ios::binary);
-    whole.assign(std::istreambuf_iterator<char>(in), {});
-  }
-  REQUIRE(whole.size() > 20);
-  for (const std::size_t cut : {std::size_t{0}, std::size_t{5}, whole.size() / 2, whole.size() - 1}) {
-    std::ofstream(cursor_file(state), std::ios::binary | std::ios::trunc) << whole.substr(0, cut);
-    CHECK(says(refused(poll_options(db, "t", state), db.context), "is damaged"));
-  }
-  std::string flipped = whole;
-  flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
-  std::ofstream(cursor_file(state), std::ios::binary | std::ios::trunc) << flipped;
-  CHECK(says(refused(poll_options(db, "t", state), db.context), "is damaged"));
-  std::remove(cursor_file(state).c_str());
-  CHECK(says(refused(poll_options(db, "t", state), db.context, {intent_of(batch)}), "is missing"));
-  std::ofstream(cursor_file(state), std::ios::binary | std::ios::trunc) << whole;
-  db.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (LIKE old INCLUDING ALL)");
-  CHECK(says(refused(poll_options(db, "t", state), db.context), "another server, database or table"));
-  db.run("DROP TABLE t; ALTER TABLE old RENAME TO t; ALTER TABLE t DROP COLUMN _pgch_xid");
-  add_xid(db, "t");
-  CHECK(says(refused(poll_options(db, "t", state), db.context), "another server, database or table"));
-}
-
-TEST_CASE("the cursor can be kept in the source database") {
-  TestSchema db;
-  const ::test::Scratch state;
-  make_table(db, 30);
-  PollOptions options = poll_options(db, "t", state);
-  options.store = PollStore::database;
-  CHECK(says(refused(options, db.context), "pgch setup"));
-  db.run(
-      "CREATE TABLE pgch_cursor (pipeline text, stream text, state bytea NOT NULL, saved_at timestamptz NOT NULL "
-      "DEFAULT now(), PRIMARY KEY (pipeline, stream))");
-  Target target;
-  auto x = opened(options, db.context);
-  drain(*x, target, db.context, rows_at_once(7));
-  x->close();
-  insert(db, 3);
-  x = opened(options, db.context);
-  drain(*x, target, db.context);
-  CHECK(target.rows == 33);
-  CHECK_FALSE(target.has_duplicates());
-  x->close();
-  db.run("UPDATE pgch_cursor SET state = set_byte(state, 30, get_byte(state, 30) # 1)");
-  CHECK(says(refused(options, db.context), "is damaged"));
-}
-
-TEST_CASE("a start from now leaves out what is there, and finds what is committed later by transactions that run") {
-  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
-    TestSchema db;
-    const ::test::Scratch state;
-    make_table(db, 30);
-    Other late(db);
-    late.run("BEGIN; INSERT INTO t (note) VALUES ('late')");
-    PollOptions options = poll_options(db, "t", state, form);
-    options.from_now = true;
-    Target target;
-    auto x = opened(options, db.context);
-    drain(*x, target, db.context);
-    CHECK(target.rows == 0);
-    late.run("COMMIT");
-    insert(db, 2);
-    drain(*x, target, db.context);
-    CHECK(target.rows == 3);
-  }
-}
-
-TEST_CASE("a table without the column, or with one that does not show every row, is refused with what mends it") {
-  TestSchema db;
-  const ::test::Scratch state;
-  db.run(
-      "CREATE TABLE t (id bigserial PRIMARY KEY, note text); CREATE TABLE keyless (note text);"
-      "CREATE VIEW v AS SELECT * FROM t");
-  CHECK(says(refused(poll_options(db, "t", state), db.context), "pgch setup"));
-  db.run("ALTER TABLE t ADD COLUMN _pgch_xid bigint");
-  CHECK(says(refused(poll_options(db, "t", state), db.context), "is no xid8"));
-  db.run("ALTER TABLE t DROP COLUMN _pgch_xid; ALTER TABLE t ADD COLUMN _pgch_xid xid8 NOT NULL DEFAULT '0'");
-  CHECK(says(refused(poll_options(db, "t", state), db.context), "DEFAULT pg_current_xact_id()"));
-  CHECK(says(refused(poll_options(db, "keyless", state), db.context), "has no key"));
-  CHECK(says(refused(poll_options(db, "v", state), db.context), "is not a table"));
-}
-
 TEST_CASE("a transaction that runs through several rounds is read once, in the one that it ends before") {
   TestSchema db;
   const ::test::Scratch state;
@@ -352,12 +228,81 @@ TEST_CASE("a transaction that runs through several rounds is read once, in the o
   CHECK_FALSE(target.has_duplicates());
 }
 
-TEST_CASE("a stream has one reader") {
-  TestSchema db;
-  const ::test::Scratch state, elsewhere;
-  make_table(db, 1);
-  auto x = opened(poll_options(db, "t", state), db.context);
-  CHECK(refused(poll_options(db, "t", elsewhere), db.context).code == Errc::conflict);
+TEST_CASE("a notification wakes the reader, which else looks after its interval; before that it looks at nothing") {
+  for (const PollForm form : exact_forms) {
+    INFO("form " << static_cast<int>(form));
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 5);
+    PollOptions options = poll_options(db, "t", state, form);
+    options.listen = true;
+    options.interval = std::chrono::hours(1);
+    Target target;
+    auto x = opened(options, db.context);
+    CHECK(x->traits().waits);
+    const std::string notify = "NOTIFY " + notify_channel(*x->known_schema());
+    drain(*x, target, db.context);
+    CHECK(target.rows == 5);
+    const auto soon = [&] { return db.context.clock.now() + std::chrono::milliseconds(100); };
+    RowBatch batch;
+    insert(db, 1);
+    auto got = x->fetch(batch, {}, soon());
+    REQUIRE(got);
+    // The others look again soon while any transaction runs.
+    if (form == PollForm::snapshots) CHECK(*got == Fetch::idle);
+    if (*got == Fetch::rows) continue;
+    db.run(notify + "; " + notify);
+    REQUIRE(next_batch(*x, batch, db.context));
+    CHECK(batch.rows == 1);
+    REQUIRE(x->acknowledge(batch.stream, batch.position));
+    CHECK_FALSE(next_batch(*x, batch, db.context, {}));
+    // Whoever was away does not know what was said meanwhile.
+    insert(db, 1);
+    db.run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pgch-test' AND pid "
+        "<> pg_backend_pid()");
+    REQUIRE(next_batch(*x, batch, db.context));
+    CHECK(batch.rows == 1);
+    REQUIRE(x->acknowledge(batch.stream, batch.position));
+    x->close();
+    options.interval = std::chrono::milliseconds(50);
+    x = opened(options, db.context);
+    drain(*x, target, db.context);
+    insert(db, 1);
+    do {
+      got = x->fetch(batch, {}, soon());
+      REQUIRE(got);
+    } while (*got != Fetch::rows);
+    CHECK(batch.rows == 1);
+  }
+}
+
+TEST_CASE("partitioned tables, and keys of several columns and odd values, are read and read again") {
+  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
+    INFO("form " << static_cast<int>(form));
+    TestSchema db;
+    const ::test::Scratch state;
+    db.run(
+        "CREATE TABLE p (id bigint, a text COLLATE \"C\", b numeric, PRIMARY KEY (a, b, id)) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (50); CREATE TABLE p2 PARTITION OF p DEFAULT;"
+        "INSERT INTO p SELECT g, E'q\"\\\\''\\t,{}' || (g % 7), g / 3.0 FROM generate_series(1, 100) g");
+    add_xid(db, "p");
+    db.run("INSERT INTO p SELECT g, 'grüß' || chr(10) || (g % 3), -g FROM generate_series(101, 150) g");
+    Target target;
+    RowBatch out, again;
+    {
+      auto x = opened(poll_options(db, "p", state, form), db.context);
+      REQUIRE(next_batch(*x, out, db.context, rows_at_once(13)));
+    }
+    auto x = opened(poll_options(db, "p", state, form), db.context, {intent_of(out)});
+    REQUIRE(next_batch(*x, again, db.context, rows_at_once(13)));
+    CHECK(again.columns[0].data == out.columns[0].data);
+    target.load(again);
+    REQUIRE(x->acknowledge(again.stream, again.position));
+    drain(*x, target, db.context, rows_at_once(13));
+    CHECK(target.rows == 150);
+    CHECK_FALSE(target.has_duplicates());
+  }
 }
 
 TEST_CASE("rows that no column can hold are set aside once, also when there is nothing else") {

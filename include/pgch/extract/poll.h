@@ -40,11 +40,19 @@ struct PollOptions {
   bool from_now = false;                 ///< at the first start: leave out what is there
   std::string stream;                    ///< empty: "poll:<schema.table>"
   PollStore store = PollStore::file;
+  /// Notify method: fetch() itself waits, for a notification on notify_channel() (a trigger of each statement sends
+  /// it), and looks for new rows at one, after each reconnection, and `interval` after the last look. What a
+  /// notification says is not looked at, and a lost one costs time only.
+  bool listen = false;
+  std::chrono::milliseconds interval{10'000};
   std::string directory = "./pgch-state";  ///< of the cursor's file: <directory>/<pipeline>.cursor
   std::string pipeline = "pgch";
 };
 /// Batches' versions rise: (timeline - 1) in the upper 12 bits, below it the WAL's flush position, read before the
 /// rows. The cursor is saved when a batch is acknowledged, before that is told; one that can't be read stops open().
 PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_poll(PollOptions options);
+
+/// The channel that a table's trigger notifies.
+PGCH_EXPORT std::string notify_channel(const TableSchema& table);
 
 }  // namespace pgch
