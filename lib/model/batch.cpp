@@ -106,14 +106,14 @@ void put_cell(std::string& out, const Column& column, std::size_t width, std::si
 
 std::uint64_t content_hash(const RowBatch& batch) {
   std::uint64_t h = fingerprint_of(*batch.schema);
+  std::vector<std::size_t> widths;
+  for (const ColumnSpec& column : batch.schema->columns) widths.push_back(width_of(layout_of(column)));
   std::string row_bytes;
   for (std::size_t r = 0; r < batch.rows; ++r) {
     row_bytes.clear();
     put_little(row_bytes, batch.version_of(r));
     put_little(row_bytes, static_cast<std::uint8_t>(batch.op_of(r)));
-    for (std::size_t i = 0; i < batch.columns.size(); ++i) {
-      put_cell(row_bytes, batch.columns[i], width_of(layout_of(batch.schema->columns[i])), r);
-    }
+    for (std::size_t i = 0; i < batch.columns.size(); ++i) put_cell(row_bytes, batch.columns[i], widths[i], r);
     h = hash64(row_bytes, h);
   }
   return h;
