@@ -119,7 +119,7 @@ Result<bool> PollExtractor::await_news(const pg::Wait& wait) {
     listener_.reset();
     return e;
   };
-  const auto soon = context_->clock.now() + std::chrono::milliseconds(20);
+  const auto soon = context_->clock.now() + std::chrono::milliseconds(5);
   const auto until = std::min({wait.until, look_at_, outs_.empty() ? wait.until : soon});
   for (;;) {
     // Taken before the look: one that comes during it makes another.
