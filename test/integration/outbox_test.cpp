@@ -317,8 +317,8 @@ TEST_CASE("triggers find their outbox whatever the writer's search_path is, and 
   db.run("SET search_path = public; SET ROLE pgch_writer; INSERT INTO " + db.table("t") +
          " VALUES (1, 'a'); RESET ROLE");
   db.run("SET search_path = " + db.name);
-  CHECK(db.one("SELECT id || ' ' || _op FROM t_outbox") == "1 I");
-  db.run("DROP OWNED BY pgch_writer");
+  CHECK(db.one("SELECT id || ' ' || _op::text FROM t_outbox") == "1 I");
+  db.run("DROP OWNED BY pgch_writer; DROP ROLE pgch_writer");
 }
 
 TEST_CASE("a partitioned table's outbox notes what is written to its partitions") {
