@@ -2,6 +2,7 @@
 # postgres_versions.sh PGCH_INTEGRATION PGCH_TYPES [MAJOR…]: the oldest and the newest PostgreSQL (14 and 18, from Maven Central; their
 # builds have no PostGIS): the golden bytes, the tests of scan, flag and snapshot, and every type. Needs PGCH_LIBCHDB.
 set -euo pipefail
+shopt -s inherit_errexit
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lib.sh"
 integration=$1 types=$2
@@ -23,9 +24,10 @@ fetch() {
     part=$(mktemp -d "$cache/part.XXXXXX")
     mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -DoutputDirectory="$part" \
       -Dartifact="io.zonky.test.postgres:$artifact:$version" >"$part/log" 2>&1 || { cat "$part/log" >&2; die "Maven could not fetch it"; }
-    (cd "$part" && jar xf "$artifact-$version.jar")
+    # By Python, which is there anyway: neither jar nor xz need be.
+    python3 -m zipfile -e "$part/$artifact-$version.jar" "$part"
     mkdir "$part/tree"
-    tar -xJf "$part"/postgres-*.txz -C "$part/tree"
+    python3 -m tarfile -e "$part"/postgres-*.txz "$part/tree"
     rm -rf "$dir"
     mv "$part/tree" "$dir"
     rm -rf "$part"
