@@ -72,7 +72,7 @@ TEXT
 With Kafka between:              $root/examples/quickstart/run.sh --kafka
 With your own PostgreSQL:        $root/build/dev/cli/pgch setup --from postgresql://user@host/database --table NAME --apply
                                  $root/build/dev/cli/pgch run --once --from postgresql://user@host/database --table NAME
-The systems S0 to S3, complete:  examples/s0 … examples/s3
+The systems S0 to S4, complete:  examples/s0 … examples/s4
 TEXT
   fi
 }
