@@ -49,6 +49,7 @@ trap 'exit 143' TERM HUP
 if left=$(cat build/dev/servers 2>/dev/null) && [[ -d $left && $left == */pgch-test.?????? ]]; then "$support/down.sh" "$left" 8>&-; fi
 
 "$support/install.sh" all 8>&-
+test/integration/postgres_versions.sh --fetch 8>&-
 say "Building (build/dev)"
 # The cmake that runs is quiet unless it fails.
 cmake --preset dev >build/dev/configure.log 2>&1 || { cat build/dev/configure.log >&2; die "cmake failed"; }

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # postgres_versions.sh PGCH_INTEGRATION PGCH_TYPES [MAJOR…]: the oldest and the newest PostgreSQL (14 and 18, from Maven Central; their
 # builds have no PostGIS): the golden bytes, the tests of scan, flag and snapshot, and every type. Needs PGCH_LIBCHDB.
+# postgres_versions.sh --fetch: only fetches them, into the cache: test/run.sh does so first, since a test talks to this machine only.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lib.sh"
-integration=$1 types=$2
-shift 2
-[ $# -gt 0 ] || set -- 14 18
 
 # Prints the folder of the programs.
 fetch() {
@@ -35,6 +33,14 @@ fetch() {
   echo "$dir"
 }
 
+if [ "${1-}" = --fetch ]; then
+  fetch 14 >/dev/null
+  fetch 18 >/dev/null
+  exit
+fi
+integration=$1 types=$2
+shift 2
+[ $# -gt 0 ] || set -- 14 18
 servers=$(mktemp -d "${TMPDIR:-/tmp}/pgch-versions.XXXXXX")
 trap '"$support/down.sh" "$servers"; rm -rf "$servers"' EXIT
 for major in "$@"; do
