@@ -155,23 +155,32 @@ Result<Answer> Connection::exec(const std::string& sql, std::span<const Paramete
   PGCH_TRY(send(sql, parameters, doing, binary));
   auto got = answer(wait);
   if (got || broken_) return got;
-  if (got.error().code == Errc::stopped || (got.error().code == Errc::timeout && got.error().native.empty())) {
-    // The statement is still running: end it, so that the connection can be used again, but do not wait long for that.
-    cancel();
-    const Wait short_wait{clock_->now() + std::chrono::seconds(2), {}};
-    if (auto end = answer(short_wait); !end && end.error().code == Errc::timeout && end.error().native.empty())
-      broken_ = true;
-  }
+  if (got.error().code == Errc::stopped || (got.error().code == Errc::timeout && got.error().native.empty()))
+    end_statement();
   return got;
 }
 
-void Connection::cancel() noexcept {
-  std::array<char, 256> reason{};
-  if (PGcancel* handle = PQgetCancel(handle_.get()); handle != nullptr) {
-    PQcancel(handle, reason.data(),
-             static_cast<int>(reason.size()));  // best effort: the answer tells whether it worked
-    PQfreeCancel(handle);
+void Connection::end_statement() {
+  const auto ended = [this](std::chrono::milliseconds wait) {
+    const auto end = answer({clock_->now() + wait, {}});
+    return end || end.error().code != Errc::timeout || !end.error().native.empty();
+  };
+  // A backend that has not yet begun the statement ignores a request, so one is not enough. Each is complete before the
+  // answer is read (PQcancel waits for the server's end of it), so none is left over for the next statement.
+  for (std::chrono::milliseconds wait{10}; wait <= std::chrono::seconds(2); wait *= 2) {
+    if (!cancel()) break;
+    if (ended(wait)) return;
   }
+  broken_ = true;
+}
+
+bool Connection::cancel() noexcept {
+  std::array<char, 256> reason{};  // not told: the statement's own answer shows what came of it
+  PGcancel* handle = PQgetCancel(handle_.get());
+  if (handle == nullptr) return false;
+  const bool asked = PQcancel(handle, reason.data(), static_cast<int>(reason.size())) == 1;
+  PQfreeCancel(handle);
+  return asked;
 }
 
 }  // namespace pgch::pg

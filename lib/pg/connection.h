@@ -73,8 +73,9 @@ class Connection {
   Result<std::optional<Answer>> try_answer();
   /// As try_answer, but waits.
   Result<Answer> answer(const Wait& wait);
-  /// Asks the server to give up what it is doing. The answer (an error, as a rule) still has to be taken.
-  void cancel() noexcept;
+  /// Asks the server to give up what it is doing. The answer (an error, as a rule) still has to be taken. A backend
+  /// that has not yet begun the statement ignores this. False: the server could not be asked.
+  bool cancel() noexcept;
 
   /// Waits until everything that was sent has left this process.
   Result<void> drain_output(const Wait& wait);
@@ -98,6 +99,8 @@ class Connection {
   static Result<ConnectionHandle> connect(const PostgresOptions& options, const Context& context, bool verify);
   Result<void> prepare_session(const PostgresOptions& options, const Wait& wait);
   Result<void> flush();
+  /// Cancels a statement that is still running and takes its answer; gives the connection up if that takes long.
+  void end_statement();
 
   static const short in_, out_;
   ConnectionHandle handle_;
