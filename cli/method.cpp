@@ -13,6 +13,23 @@ const Method& method_of(const TableConfig& table) {
   return at == all.end() ? *all.front() : **at;
 }
 
+Result<PostgresSession::Row> facts_of(PostgresSession& source, const TableConfig& table, const std::string& sql,
+                                      const std::string& parameter) {
+  auto name = quote_postgres_table(table.name);
+  if (!name) return std::move(name).error();
+  auto rows = source.query(sql, {*name, parameter});
+  if (!rows) return std::move(rows).error();
+  if (!rows->empty()) return std::move(rows->front());
+  if (auto described = source.describe(table.name, {}); !described) return std::move(described).error();
+  return halt(Errc::not_found, "There is no table " + table.name + " in this PostgreSQL database.");
+}
+
+void tell_unreadable(const TableConfig& table, Findings& found) {
+  found.problem(
+      fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name),
+      Errc::permission);
+}
+
 std::string key_missing(const TableConfig& table) {
   return fmt::format(
       "table {} has no key, and the {} method must know which rows it sent: add a primary key, or name "

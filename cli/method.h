@@ -32,6 +32,12 @@ struct Method {
 const Method& method_of(const TableConfig& table);
 extern const Method flag_method, poll_method, notify_method, outbox_method;
 
+/// The one row that `sql` finds of the table named by $1; $2 is `parameter`. Errc::not_found, with the nearest name, if
+/// there is no such table.
+Result<PostgresSession::Row> facts_of(PostgresSession& source, const TableConfig& table, const std::string& sql,
+                                      const std::string& parameter);
+/// Says that the user may not read the table, and what mends it.
+void tell_unreadable(const TableConfig& table, Findings& found);
 /// What is wrong with a table without a key, and what mends it; without a full stop.
 std::string key_missing(const TableConfig& table);
 /// "<table>_<column>_<suffix>", quoted; cut, with a sum, where it would be longer than a name may be.

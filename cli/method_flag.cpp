@@ -14,9 +14,8 @@ struct FlagFacts {
 };
 
 Result<FlagFacts> flag_facts(PostgresSession& source, const TableConfig& table) {
-  auto name = quote_postgres_table(table.name);
-  if (!name) return std::move(name).error();
-  auto rows = source.query(
+  auto row = facts_of(
+      source, table,
       "SELECT a.attnum IS NOT NULL, a.atttypid = 'bool'::regtype,"
       " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NOT NULL"
       "   AND pg_get_expr(i.indpred, i.indrelid) LIKE '%' || $2 || '%'),"
@@ -25,14 +24,9 @@ Result<FlagFacts> flag_facts(PostgresSession& source, const TableConfig& table) 
       " FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT "
       "a.attisdropped"
       " WHERE c.oid = to_regclass($1)",
-      {*name, table.flag_column});
-  if (!rows) return std::move(rows).error();
-  if (rows->empty()) {
-    if (auto described = source.describe(table.name, {}); !described) return std::move(described).error();
-    return halt(Errc::not_found, "There is no table " + table.name + " in this PostgreSQL database.");
-  }
-  const auto& row = rows->front();
-  return FlagFacts{is_yes(row[0]), is_yes(row[1]), is_yes(row[2]), is_yes(row[3]), is_yes(row[4])};
+      table.flag_column);
+  if (!row) return std::move(row).error();
+  return FlagFacts{is_yes((*row)[0]), is_yes((*row)[1]), is_yes((*row)[2]), is_yes((*row)[3]), is_yes((*row)[4])};
 }
 
 Result<std::unique_ptr<Extractor>> make(const Config& config, const TableConfig& table) {
@@ -46,10 +40,7 @@ bool check(const Session& session, PostgresSession& source, const TableConfig& t
     return false;
   }
   const std::string mend = "; mend it with: " + command_again(session, "setup", table) + " --apply";
-  if (!facts->may_select)
-    found.problem(
-        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name),
-        Errc::permission);
+  if (!facts->may_select) tell_unreadable(table, found);
   if (!facts->column_exists) {
     found.problem(fmt::format("table {} has no column {}{}", table.name, table.flag_column, mend), Errc::not_found);
     return true;

@@ -16,21 +16,20 @@ struct OutboxFacts {
   bool may_select = false, may_claim = false;
 };
 
-std::string default_outbox(const TableConfig& table, const std::string& quoted) {
-  return table.outbox.empty() ? quoted.substr(0, quoted.size() - 1) + "_outbox\"" : std::string();
+OutboxOptions options_of(const TableConfig& table) {
+  OutboxOptions options;
+  options.table = table.name;
+  options.outbox = table.outbox;
+  return options;
 }
 
 Result<OutboxFacts> outbox_facts(PostgresSession& source, const TableConfig& table) {
-  auto name = quote_postgres_table(table.name);
-  if (!name) return std::move(name).error();
   OutboxFacts facts;
-  facts.name = default_outbox(table, *name);
-  if (facts.name.empty()) {
-    auto named = quote_postgres_table(table.outbox);
-    if (!named) return std::move(named).error();
-    facts.name = *std::move(named);
-  }
-  auto rows = source.query(
+  auto name = outbox_name(options_of(table));
+  if (!name) return std::move(name).error();
+  facts.name = *std::move(name);
+  auto row = facts_of(
+      source, table,
       "SELECT to_regclass($2) IS NOT NULL,"
       " EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = to_regclass($2) AND a.attname = '_op' AND NOT "
       "a.attisdropped),"
@@ -39,18 +38,13 @@ Result<OutboxFacts> outbox_facts(PostgresSession& source, const TableConfig& tab
       " coalesce(has_table_privilege(to_regclass($2), 'SELECT') AND has_table_privilege(to_regclass($2), 'UPDATE') AND"
       " has_table_privilege(to_regclass($2), 'DELETE'), false)"
       " FROM pg_class c WHERE c.oid = to_regclass($1)",
-      {*name, facts.name});
-  if (!rows) return std::move(rows).error();
-  if (rows->empty()) {
-    if (auto described = source.describe(table.name, {}); !described) return std::move(described).error();
-    return halt(Errc::not_found, "There is no table " + table.name + " in this PostgreSQL database.");
-  }
-  const auto& row = rows->front();
-  facts.exists = is_yes(row[0]);
-  facts.ours = is_yes(row[1]);
-  facts.triggered = is_yes(row[2]);
-  facts.may_select = is_yes(row[3]);
-  facts.may_claim = is_yes(row[4]);
+      facts.name);
+  if (!row) return std::move(row).error();
+  facts.exists = is_yes((*row)[0]);
+  facts.ours = is_yes((*row)[1]);
+  facts.triggered = is_yes((*row)[2]);
+  facts.may_select = is_yes((*row)[3]);
+  facts.may_claim = is_yes((*row)[4]);
   return facts;
 }
 
@@ -65,10 +59,7 @@ bool check(const Session& session, PostgresSession& source, const TableConfig& t
     return false;
   }
   const std::string mend = "; mend it with: " + command_again(session, "setup", table) + " --apply";
-  if (!facts->may_select)
-    found.problem(
-        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name),
-        Errc::permission);
+  if (!facts->may_select) tell_unreadable(table, found);
   if (!facts->exists) {
     found.problem(fmt::format("there is no outbox {} for table {}{}", facts->name, table.name, mend), Errc::not_found);
     return true;
@@ -93,13 +84,6 @@ bool check(const Session& session, PostgresSession& source, const TableConfig& t
 
 Result<SourceTable> describe(PostgresSession& source, const TableConfig& table) {
   return source.describe(table.name, table.columns);
-}
-
-OutboxOptions options_of(const TableConfig& table) {
-  OutboxOptions options;
-  options.table = table.name;
-  options.outbox = table.outbox;
-  return options;
 }
 
 Result<std::vector<std::string>> setup_sql(PostgresSession& source, const TableConfig& table,

@@ -14,9 +14,8 @@ struct PollFacts {
 };
 
 Result<PollFacts> poll_facts(PostgresSession& source, const TableConfig& table) {
-  auto name = quote_postgres_table(table.name);
-  if (!name) return std::move(name).error();
-  auto rows = source.query(
+  auto row = facts_of(
+      source, table,
       "SELECT a.attnum IS NOT NULL, a.atttypid = 'xid8'::regtype,"
       " a.attnotnull AND coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE '%pg_current_xact_id()%', false),"
       " EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND "
@@ -29,15 +28,10 @@ Result<PollFacts> poll_facts(PostgresSession& source, const TableConfig& table) 
       " FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND a.attnum > 0 AND NOT "
       "a.attisdropped LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum"
       " WHERE c.oid = to_regclass($1)",
-      {*name, table.poll.xid_column});
-  if (!rows) return std::move(rows).error();
-  if (rows->empty()) {
-    if (auto described = source.describe(table.name, {}); !described) return std::move(described).error();
-    return halt(Errc::not_found, "There is no table " + table.name + " in this PostgreSQL database.");
-  }
-  const auto& row = rows->front();
-  return PollFacts{is_yes(row[0]), is_yes(row[1]), is_yes(row[2]), is_yes(row[3]),
-                   is_yes(row[4]), is_yes(row[6]), is_yes(row[5])};
+      table.poll.xid_column);
+  if (!row) return std::move(row).error();
+  return PollFacts{is_yes((*row)[0]), is_yes((*row)[1]), is_yes((*row)[2]), is_yes((*row)[3]),
+                   is_yes((*row)[4]), is_yes((*row)[6]), is_yes((*row)[5])};
 }
 
 // "schema"."pgch_cursor" and "schema"."_pgch_poll" beside the table.
@@ -79,10 +73,7 @@ bool check(const Session& session, PostgresSession& source, const TableConfig& t
     return false;
   }
   const std::string mend = "; mend it with: " + command_again(session, "setup", table) + " --apply";
-  if (!facts->may_select)
-    found.problem(
-        fmt::format("no right to read table {}; mend it with: GRANT SELECT ON {} TO <user>", table.name, table.name),
-        Errc::permission);
+  if (!facts->may_select) tell_unreadable(table, found);
   if (table.poll.store == PollStore::database) {
     const auto store = beside(source, table, "pgch_cursor");
     const auto there = store ? source.query("SELECT to_regclass($1) IS NOT NULL", {*store})

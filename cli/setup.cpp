@@ -31,7 +31,7 @@ Result<std::string> engine_ddl(Session& session, const TableConfig& table, const
                                const std::string& version) {
   const KafkaOptions kafka = kafka_of(session.config, table);
   return clickhouse_kafka_ddl(clickhouse_of(session.config, table), target_of(session.config, table), schema, version,
-                              {kafka.bootstrap, kafka.topic, kafka.group + "-clickhouse", kafka.format.name});
+                              {kafka.bootstrap, kafka.topic, kafka.group + "-clickhouse", kafka.format});
 }
 
 Result<void> apply_target(Session& session, const TableConfig& table, const TableSchema& schema) {

@@ -49,7 +49,7 @@ std::vector<Setting> kafka_settings() {
        "",
        "What a message looks like, for producer and consumer: one flat JSON object a row, or a block of many rows in "
        "ClickHouse's Native format.",
-       word("kafka.format", {"json", "native"}, [](D d, const std::string& w) { d.config.kafka.format.name = w; }),
+       word("kafka.format", {"json", "native"}, [](D d, const std::string& w) { d.config.kafka.format = w; }),
        {}},
       {"kafka.create_topic",
        "true/false",

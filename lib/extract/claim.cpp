@@ -21,7 +21,7 @@ Result<void> ClaimExtractor::open(const Context& context, std::vector<Intent> pe
   acknowledged_.clear();
   failure_.reset();
   hint_.clear();
-  PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
+  PGCH_ASSIGN(auto guard, StreamGuard::open(options_.postgres, *context_));
   PGCH_ASSIGN(table_, options_.describe(guard->connection(), *context_));
   stream_ = options_.stream;
   if (stream_.empty()) {
@@ -38,7 +38,7 @@ Result<void> ClaimExtractor::open(const Context& context, std::vector<Intent> pe
                                     "\", but this pipeline reads \"" + stream_ +
                                     "\": use the settings it was started with, or another pipeline name.");
     }
-    PGCH_ASSIGN(const FlagPosition position, decode_flag_position(intent.position));
+    PGCH_ASSIGN(const KeyedPosition position, decode_keyed_position(intent.position));
     const auto cells = table_->key_cells();
     const bool same = std::equal(cells.begin(), cells.end(), position.keys.begin(), position.keys.end(),
                                  [](const KeyCells& a, const KeyCells& b) { return a.name == b.name; });
@@ -153,7 +153,7 @@ Result<Fetch> ClaimExtractor::fetch(RowBatch& into, const BatchLimits& limits, C
       return e;
     }
     if (!guard_) {
-      PGCH_ASSIGN(guard_, FlagGuard::open(options_.postgres, *context_));
+      PGCH_ASSIGN(guard_, StreamGuard::open(options_.postgres, *context_));
       if (auto claimed = guard_->claim(stream_, shared_table(), *context_); !claimed) {
         guard_.reset();
         return std::move(claimed).error();
@@ -342,7 +342,7 @@ Result<Fetch> ClaimExtractor::replay(ClaimLane& lane, RowBatch& into) {
   const pg::Wait wait{
       context_->clock.now() + std::chrono::milliseconds(options_.lock_timeout_ms) + std::chrono::seconds(30),
       context_->stop};
-  PGCH_ASSIGN(const FlagPosition position, decode_flag_position(replays_.front().position));
+  PGCH_ASSIGN(const KeyedPosition position, decode_keyed_position(replays_.front().position));
   if (auto r = connect(lane); !r) return failed(lane, std::move(r).error());
   const std::string doing = "reading " + table_->name + " again";
   auto begun = lane.connection->exec(begin_sql, {}, doing, wait);

@@ -24,8 +24,8 @@
 #include <vector>
 
 #include "extract/claim_lane.h"
-#include "extract/flag_guard.h"
 #include "extract/keyed_cut.h"
+#include "extract/stream_guard.h"
 #include "pgch/extractor.h"
 #include "pgch/postgres.h"
 
@@ -86,7 +86,7 @@ class ClaimExtractor final : public Extractor {
   std::optional<Context> context_copy_;
   std::string stream_;
   std::unique_ptr<ClaimTable> table_;
-  std::unique_ptr<FlagGuard> guard_;
+  std::unique_ptr<StreamGuard> guard_;
   std::vector<ClaimLane> lanes_;
   std::size_t turn_ = 0;
   std::deque<ClaimOut> replays_;   // to be handed out (again) before anything new

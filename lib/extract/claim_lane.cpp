@@ -48,11 +48,11 @@ Result<void> ClaimLane::start_mark(const ClaimTable& table) {
     PGCH_TRY(connection->send(table.mark_by_ctid(), {&p, 1}, doing));
   } else {
     // In the children of a parent a ctid names no row by itself: the keys do.
-    FlagPosition all;
+    KeyedPosition all;
     all.keys = table.key_cells();
     for (const ClaimOut& o : outs) {
       if (o.state != ClaimOut::State::delivered || o.rows == 0) continue;
-      PGCH_ASSIGN(const FlagPosition one, decode_flag_position(o.position));
+      PGCH_ASSIGN(const KeyedPosition one, decode_keyed_position(o.position));
       for (std::size_t k = 0; k < all.keys.size(); ++k) {
         all.keys[k].integer = false;
         for (std::size_t r = 0; r < one.keys[k].size(); ++r) {

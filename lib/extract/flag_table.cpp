@@ -71,10 +71,9 @@ std::string FlagTable::mark_by_ctid() const {
 }
 
 std::string FlagTable::mark_by_key() const {
-  const std::string join = join_keys();
-  const std::size_t cut = join.find('\n');
-  return counted("UPDATE " + catalog.quoted + " AS t SET " + flag + " = TRUE FROM " + join.substr(0, cut) + " WHERE " +
-                 join.substr(cut + 1) + " AND t." + flag + " IS NOT TRUE");
+  const Join join = join_keys();
+  return counted("UPDATE " + catalog.quoted + " AS t SET " + flag + " = TRUE FROM " + join.keys + " WHERE " +
+                 join.condition + " AND t." + flag + " IS NOT TRUE");
 }
 
 // A trigger that puts the flag back would have every row sent again and again. Asking costs, so only where there is

@@ -126,7 +126,7 @@ void KeyedCut::tell_removed(RowBatch& into) const {
 
 CutRows KeyedCut::end(RowBatch& into, std::uint64_t version) {
   CutRows out;
-  FlagPosition& position = out.rows;
+  KeyedPosition& position = out.rows;
   position.version = version;
   position.moved = into.rows;
   position.keys = table_->key_cells();
@@ -165,7 +165,7 @@ CutRows KeyedCut::end(RowBatch& into, std::uint64_t version) {
   return out;
 }
 
-Result<FoundRows> KeyedCut::again(const pg::Answer& answer, const FlagPosition& position, RowBatch& into) {
+Result<FoundRows> KeyedCut::again(const pg::Answer& answer, const KeyedPosition& position, RowBatch& into) {
   begin(into);
   FoundRows found;
   const std::size_t fields = table_->fields.size();

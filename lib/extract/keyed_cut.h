@@ -17,7 +17,7 @@ namespace pgch {
 
 /// The rows of a batch.
 struct CutRows {
-  FlagPosition rows;
+  KeyedPosition rows;
   std::string tids;  ///< 6 bytes a row, as on the wire; empty if the table has no ctid_field
 };
 /// Those of them that were found again.
@@ -39,7 +39,7 @@ class KeyedCut {
   CutRows end(RowBatch& into, std::uint64_t version);
   /// Fills `into` with those rows of a replay that are still as the position says, and tells which they are. Its last
   /// column is the row's number.
-  Result<FoundRows> again(const pg::Answer& answer, const FlagPosition& position, RowBatch& into);
+  Result<FoundRows> again(const pg::Answer& answer, const KeyedPosition& position, RowBatch& into);
 
   /// Of the last batch: key and stamp of the last row that was taken, moved or set aside (an empty key if there was
   /// none), and its rows' mean size on the wire.
@@ -58,7 +58,7 @@ class KeyedCut {
   const KeyedTable* table_;
   pg::TupleDecoder decoder_;
   std::vector<Column> extra_;
-  FlagPosition
+  KeyedPosition
       rest_;  // keys and stamps of what moves no row (set aside, or moved already): they come last in the position
   std::string rest_tids_;
   std::vector<std::size_t> row_key_;                        // columns

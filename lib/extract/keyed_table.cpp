@@ -91,7 +91,7 @@ Result<void> check_children(pg::Connection& connection, const pg::CatalogTable& 
                                      "rows would replace each other: name the child tables one by one.");
 }
 
-std::vector<std::string> key_arrays(const FlagPosition& position, const std::vector<std::uint32_t>& picked) {
+std::vector<std::string> key_arrays(const KeyedPosition& position, const std::vector<std::uint32_t>& picked) {
   std::vector<std::string> out;
   for (const KeyCells& key : position.keys) {
     pg::ArrayWriter array(pg::oid::text);
@@ -135,7 +135,7 @@ std::string KeyedTable::set_hint() const {
   return sql;
 }
 
-std::string KeyedTable::join_keys() const {
+KeyedTable::Join KeyedTable::join_keys() const {
   std::string arrays, names, conditions;
   for (std::size_t k = 0; k < keys.size(); ++k) {
     const std::string n = std::to_string(k);
@@ -145,13 +145,12 @@ std::string KeyedTable::join_keys() const {
     names += (k == 0 ? "k" : ", k") + n;
     conditions += (k == 0 ? "t." : " AND t.") + keys[k].quoted + " = p.k" + n;
   }
-  return "ROWS FROM (" + arrays + ") WITH ORDINALITY AS p(" + names + ", n)\n" + conditions;
+  return {"ROWS FROM (" + arrays + ") WITH ORDINALITY AS p(" + names + ", n)", conditions};
 }
 
 std::string KeyedTable::from_keys() const {
-  const std::string join = join_keys();
-  const std::size_t cut = join.find('\n');
-  return join.substr(0, cut) + " JOIN " + catalog.quoted + " t ON " + join.substr(cut + 1);
+  const Join join = join_keys();
+  return join.keys + " JOIN " + catalog.quoted + " t ON " + join.condition;
 }
 
 std::vector<KeyCells> KeyedTable::key_cells() const {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "extract/flag_position.h"
+#include "extract/keyed_position.h"
 #include "pg/catalog.h"
 
 namespace pgch {
@@ -42,7 +42,11 @@ struct KeyedTable {
   std::string set_hint() const;
   /// The rows with the keys in $1 … (text arrays): "FROM <this> t" with the row's number from 1 as p.n.
   std::string from_keys() const;
-  std::string join_keys() const;  ///< "ROWS FROM (…) AS p(…)", a new line, and the condition
+  struct Join {
+    std::string keys;       ///< "ROWS FROM (…) AS p(…)"
+    std::string condition;  ///< that of the row `t` with that key
+  };
+  Join join_keys() const;
 
   /// Empty cells for the keys, shaped for this table.
   std::vector<KeyCells> key_cells() const;
@@ -59,6 +63,6 @@ Result<void> check_key(const pg::CatalogTable& table, const char* method, const 
 Result<void> check_children(pg::Connection& connection, const pg::CatalogTable& table, const pg::Wait& wait);
 
 /// The keys of the chosen rows as array parameters: one array of texts for each key column.
-std::vector<std::string> key_arrays(const FlagPosition& position, const std::vector<std::uint32_t>& picked);
+std::vector<std::string> key_arrays(const KeyedPosition& position, const std::vector<std::uint32_t>& picked);
 
 }  // namespace pgch

@@ -35,7 +35,7 @@ Result<Names> names_of(const OutboxOptions& options, const std::string& schema) 
   Names names;
   PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
   PGCH_ASSIGN(names.table, within(schema, table));
-  PGCH_ASSIGN(names.outbox, quoted_outbox(options, schema));
+  PGCH_ASSIGN(names.outbox, outbox_name(options, schema));
   names.function = beside(names.outbox, "_note");
   return names;
 }
@@ -88,7 +88,7 @@ std::vector<std::string> by_row(const Names& names, const KeySql& key) {
 
 }  // namespace
 
-Result<std::string> quoted_outbox(const OutboxOptions& options, const std::string& schema) {
+Result<std::string> outbox_name(const OutboxOptions& options, const std::string& schema) {
   if (options.outbox.empty()) {
     PGCH_ASSIGN(const std::string table, quote_postgres_table(options.table));
     return within(schema, beside(table, "_outbox"));

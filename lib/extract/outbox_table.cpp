@@ -29,9 +29,8 @@ struct OutboxTable final : ClaimTable {
   }
   std::string mark_by_ctid() const override { return "DELETE FROM " + catalog.quoted + " WHERE ctid = ANY ($1)"; }
   std::string mark_by_key() const override {
-    const std::string join = join_keys();
-    const std::size_t cut = join.find('\n');
-    return "DELETE FROM " + catalog.quoted + " t USING " + join.substr(0, cut) + " WHERE " + join.substr(cut + 1);
+    const Join join = join_keys();
+    return "DELETE FROM " + catalog.quoted + " t USING " + join.keys + " WHERE " + join.condition;
   }
   Error mismarked(std::uint64_t claimed, std::uint64_t marked) const override {
     return halt(Errc::data, "Deleting " + std::to_string(claimed) + " notes of " + name + " deleted " +
@@ -110,7 +109,7 @@ Result<std::unique_ptr<ClaimTable>> describe_outbox_table(pg::Connection& connec
   const std::string table_name = display_name(rows.source.schema);
   PGCH_TRY(check_key(rows, "outbox", context));
   PGCH_TRY(check_children(connection, rows, wait));
-  PGCH_ASSIGN(const std::string outbox, quoted_outbox(options, rows.source.schema.schema));
+  PGCH_ASSIGN(const std::string outbox, outbox_name(options, rows.source.schema.schema));
   auto notes = pg::describe(connection, outbox, {}, {}, wait);
   if (!notes && notes.error().code == Errc::not_found) return no_outbox(options, outbox);
   if (!notes) return std::move(notes).error();

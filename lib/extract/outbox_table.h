@@ -9,8 +9,6 @@
 
 namespace pgch {
 
-/// The outbox's name, quoted; in the table's schema, if it is known and the outbox is named without one.
-Result<std::string> quoted_outbox(const OutboxOptions& options, const std::string& schema);
 /// Everything that can be wrong with the table or its outbox is said here, each with what to do about it.
 Result<std::unique_ptr<ClaimTable>> describe_outbox_table(pg::Connection& connection, const OutboxOptions& options,
                                                           const Context& context);

@@ -18,7 +18,7 @@ Result<void> PollExtractor::open(const Context& context, std::vector<Intent> pen
   context_.emplace(context);
   acknowledged_.clear();
   news_ = true;
-  PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
+  PGCH_ASSIGN(auto guard, StreamGuard::open(options_.postgres, *context_));
   PGCH_ASSIGN(table_, describe_poll_table(guard->connection(), options_, *context_));
   stream_ = options_.stream.empty() ? "poll:" + display_name(*table_->schema) : options_.stream;
   PGCH_TRY(claim(*guard));
@@ -30,7 +30,7 @@ Result<void> PollExtractor::open(const Context& context, std::vector<Intent> pen
   return take_pending(std::move(pending));
 }
 
-Result<void> PollExtractor::claim(FlagGuard& guard) const {
+Result<void> PollExtractor::claim(StreamGuard& guard) const {
   auto claimed = guard.claim(stream_, {}, *context_);
   if (claimed || claimed.error().code != Errc::conflict) return claimed;
   return halt(Errc::conflict, "Another pgch already reads stream \"" + stream_ +
@@ -39,7 +39,7 @@ Result<void> PollExtractor::claim(FlagGuard& guard) const {
 
 Result<void> PollExtractor::guard() {
   if (guard_) return {};
-  PGCH_ASSIGN(auto guard, FlagGuard::open(options_.postgres, *context_));
+  PGCH_ASSIGN(auto guard, StreamGuard::open(options_.postgres, *context_));
   PGCH_TRY(claim(*guard));
   // It may be another server by now, under the same name.
   guard_ = std::move(guard);
@@ -149,7 +149,7 @@ Result<PollExtractor::Begun> PollExtractor::begin(const BatchLimits& limits) {
   PGCH_ASSIGN(const Begun worth, find_bound(bound));
   if (worth != Begun::reading) return worth;
   // Before the rows are read, so that whoever changes one of them later is above it.
-  PGCH_ASSIGN(const FlagGuard::Mark mark, guard_->mark({}, *context_));
+  PGCH_ASSIGN(const StreamGuard::Mark mark, guard_->mark({}, *context_));
   PGCH_TRY(check_timeline(mark.version));
   version_ = std::max(mark.version, next_.version + 1);
   PGCH_ASSIGN(

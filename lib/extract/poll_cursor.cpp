@@ -86,7 +86,7 @@ Result<PollPosition> decode_poll_position(const Position& position) {
   if (!in.ok()) return corrupt();
   PollPosition out;
   PGCH_ASSIGN(out.cursor, decode_poll_cursor(cursor));
-  auto rows = decode_flag_position({std::string(as_text(in.take(in.left())))});
+  auto rows = decode_keyed_position({std::string(as_text(in.take(in.left())))});
   if (!rows) return corrupt();
   out.rows = *std::move(rows);
   return out;

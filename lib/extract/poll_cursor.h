@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "extract/flag_position.h"
+#include "extract/keyed_position.h"
 #include "pgch/extract/poll.h"
 
 namespace pgch {
@@ -33,7 +33,7 @@ Result<PollCursor> decode_poll_cursor(std::string_view bytes);
 /// A batch's: the cursor once it is delivered, and which rows it held.
 struct PollPosition {
   PollCursor cursor;
-  FlagPosition rows;
+  KeyedPosition rows;
 };
 Position encode(const PollPosition& position);
 Result<PollPosition> decode_poll_position(const Position& position);

@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "extract/flag_guard.h"
 #include "extract/keyed_cut.h"
 #include "extract/poll_store.h"
 #include "extract/poll_table.h"
+#include "extract/stream_guard.h"
 #include "pg/copy_stream.h"
 
 namespace pgch {
@@ -71,7 +71,7 @@ class PollExtractor final : public Extractor {
   Result<void> take_pending(std::vector<Intent> pending);
   Result<void> connect();
   Result<void> guard();
-  Result<void> claim(FlagGuard& guard) const;
+  Result<void> claim(StreamGuard& guard) const;
   Result<bool> await_news(const pg::Wait& wait);
   Result<Begun> begin(const BatchLimits& limits);
   Result<Begun> find_bound(std::vector<std::string>& bound);
@@ -91,7 +91,7 @@ class PollExtractor final : public Extractor {
   std::optional<PollTable> table_;
   std::optional<KeyedCut> cut_;
   std::unique_ptr<PollCursorStore> store_;
-  std::unique_ptr<FlagGuard> guard_;
+  std::unique_ptr<StreamGuard> guard_;
   std::unique_ptr<pg::Connection> reader_;
   std::optional<Reading> reading_;
   std::unique_ptr<pg::Connection> listener_;  // notify: idle between the notifications

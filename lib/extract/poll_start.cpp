@@ -52,7 +52,7 @@ Result<PollCursor> PollExtractor::first_cursor() {
   cursor.form = table_->form;
   cursor.source = table_->source;
   cursor.columns = table_->order_names();
-  PGCH_ASSIGN(const FlagGuard::Mark mark, guard_->mark({}, *context_));
+  PGCH_ASSIGN(const StreamGuard::Mark mark, guard_->mark({}, *context_));
   cursor.version = mark.version;
   if (!options_.from_now) return cursor;
   if (table_->form == PollForm::plain) {

@@ -23,7 +23,7 @@ bool is_format(std::string_view name) noexcept { return name == "json" || name =
 
 std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
                                                 std::shared_ptr<const TableSchema> schema) {
-  if (options.format.name == "native") {
+  if (options.format == "native") {
     codec::NativeOptions native{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
     return std::make_unique<codec::NativeDecoder>(std::move(schema), std::move(native));
   }
@@ -31,7 +31,7 @@ std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
 }
 
 std::unique_ptr<Packer> make_packer(const KafkaOptions& options) {
-  if (options.format.name == "native") return make_block_packer(options);
+  if (options.format == "native") return make_block_packer(options);
   return make_row_packer(options, std::make_unique<codec::JsonRowEncoder>(options.json_as_object));
 }
 

@@ -272,7 +272,7 @@ class KafkaReceiver final : public Extractor {
     HandedOut out;
     out.first = reading.next;
     out.before = reading.waters;
-    const std::size_t many = options_.format.name == "native" ? blocks_worth_a_switch : worth_a_switch;
+    const std::size_t many = options_.format == "native" ? blocks_worth_a_switch : worth_a_switch;
     const auto enough = [&] {
       if (options_.until_end && ends_.reached(reading)) return true;
       return std::any_of(readings_.begin(), readings_.end(), [&](const auto& other) {

@@ -6,13 +6,12 @@
 For each format, with a key and without one: the engine's process is killed N times while rows are added and produced; then the target,
 read with FINAL, has every row once with the source's values. Then the whole topic is read once more, as after lost offsets: still once.
 """
-import argparse
 import os
 import signal
 import subprocess
 import time
 
-from systems import System, fail, say
+from systems import System, fail, parser_of, play, say
 
 TABLE = """
 CREATE TABLE user_logins (id bigint {key}, username text NOT NULL, big numeric(30,6), day date, at timestamptz NOT NULL, raw bytea,
@@ -116,21 +115,14 @@ PGCH = os.environ.get("PGCH", "pgch")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
+    parser.set_defaults(kills=5)
     parser.add_argument("format", nargs="*", default=["json", "native"])
-    parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
     say(f"seed {args.seed}")
     for wire in args.format:
         for keyed in (True, False):
-            system = KafkaEngine(wire, keyed, args.seed)
-            keep = True
-            try:
-                system.run(args.kills)
-                keep = False
-            finally:
-                system.close(keep)
+            play(KafkaEngine(wire, keyed, args.seed), args.kills)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,13 @@ notify: the same, direct, woken by setup's trigger; then a running process gets 
 outbox: direct, with setup's own outbox, while rows are added, changed, deleted and get other keys: in the end both sides are equal and no note is left.
 Then by Kafka with the outbox of S4, which notes insertions only: the topic and the target hold every row once, raw.
 """
-import argparse
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-from systems import System, fail, say
+from systems import System, fail, parser_of, play, say
 
 MARKED = "sent_to_kafka IS TRUE"
 
@@ -314,24 +312,13 @@ MODES = {"poll": [Poll, PollByKafka], "notify": [Notify], "outbox": [Outbox, Out
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("mode", choices=MODES)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=None)
     args = parser.parse_args()
-    seed = args.seed if args.seed is not None else int(time.time())
-    say(f"{args.mode}: seed {seed}")
-    # A failure in a thread ends the test, too.
-    threading.excepthook = lambda what: say(f"FAILED in a thread: {what.exc_value}")
+    say(f"{args.mode}: seed {args.seed}")
     for kind in MODES[args.mode]:
-        system = kind(seed)
-        keep = True
-        try:
-            system.run(args.kills)
-            keep = False
-        finally:
-            system.close(keep)
+        play(kind(args.seed), args.kills)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

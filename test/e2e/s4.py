@@ -7,13 +7,9 @@ Fill, transfer, compare: the first filling is no whole number of batches, so the
 transactions that end late, and just those move; kill each process N times at random moments while rows are being added. In the end every
 row is in the user's own plain MergeTree once, raw, and as it is at the source.
 """
-import argparse
 import os
-import sys
-import threading
-import time
 
-from systems import ROOT, SYSTEMS, PGCH, System, fail, say
+from systems import PGCH, ROOT, SYSTEMS, System, fail, parser_of, play, say
 
 SYSTEMS["s4"] = ("source_table", "target_table", "pg-events",
                  "INSERT INTO source_table (name, value) SELECT 'name_' || i, i / 8.0 FROM generate_series(1, {n}) i")
@@ -71,22 +67,12 @@ class S4(System):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("method", choices=PROCESSES)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=None)
     args = parser.parse_args()
-    seed = args.seed if args.seed is not None else int(time.time())
-    say(f"s4 {args.method}: seed {seed}")
-    threading.excepthook = lambda what: say(f"FAILED in a thread: {what.exc_value}")
-    system = S4(args.method, seed)
-    keep = True
-    try:
-        system.run(args.kills)
-        keep = False
-    finally:
-        system.close(keep)
+    say(f"s4 {args.method}: seed {args.seed}")
+    play(S4(args.method, args.seed), args.kills)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

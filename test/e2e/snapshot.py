@@ -8,16 +8,14 @@ topic; the process is killed with SIGKILL N times at random moments: raw counts 
 that the copy is of one point. Then a table that grows and is updated all the while: each key of the source is there, in its last value. Then a
 rewritten table, a second start, --again and --dry-run.
 """
-import argparse
 import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-from systems import System, fail, say
+from systems import System, fail, parser_of, play, say
 
 # Made anew for each round: how many starts it takes to copy them depends on the machine, how many are killed must not.
 QUIET = """
@@ -204,22 +202,12 @@ class Snapshot(System):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=None)
+    parser = parser_of(__doc__)
     parser.add_argument("--rows", type=int, default=300_000)
     args = parser.parse_args()
-    seed = args.seed if args.seed is not None else int(time.time())
-    say(f"snapshot: seed {seed}")
-    threading.excepthook = lambda what: say(f"FAILED in a thread: {what.exc_value}")
-    system = Snapshot(seed, args.rows)
-    keep = True
-    try:
-        system.run(args.kills)
-        keep = False
-    finally:
-        system.close(keep)
+    say(f"snapshot: seed {args.seed}")
+    play(Snapshot(args.seed, args.rows), args.kills)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

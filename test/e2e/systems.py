@@ -299,22 +299,32 @@ class System:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("system", choices=SYSTEMS)
-    parser.add_argument("--format", choices=("json", "native"), default="json")
+def parser_of(description):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=None)
-    args = parser.parse_args()
-    seed = args.seed if args.seed is not None else int(time.time())
-    say(f"{args.system} ({args.format}): seed {seed}")
-    system = System(args.system, seed, args.format)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    return parser
+
+
+def play(system, kills):
+    """Runs its scenes; what it left stays if one failed."""
+    # A failure in a thread is to be seen, too.
+    threading.excepthook = lambda what: say(f"FAILED in a thread: {what.exc_value}")
     keep = True
     try:
-        system.run(args.kills)
+        system.run(kills)
         keep = False
     finally:
         system.close(keep)
+
+
+def main():
+    parser = parser_of(__doc__)
+    parser.add_argument("system", choices=SYSTEMS)
+    parser.add_argument("--format", choices=("json", "native"), default="json")
+    args = parser.parse_args()
+    say(f"{args.system} ({args.format}): seed {args.seed}")
+    play(System(args.system, args.seed, args.format), args.kills)
 
 
 if __name__ == "__main__":

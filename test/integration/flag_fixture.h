@@ -26,27 +26,4 @@ inline std::unique_ptr<Extractor> opened(FlagOptions options, const Context& con
   return std::move(*made);
 }
 
-inline BatchLimits rows_at_once(std::uint32_t n) {
-  BatchLimits limits;
-  limits.rows_max = n;
-  return limits;
-}
-
-/// Ends other sessions of the test's application: all, or only those that hold rows.
-inline void kill_sessions(TestSchema& db, bool only_holders = false) {
-  db.run(std::string("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = "
-                     "'pgch-test' AND pid <> pg_backend_pid()") +
-         (only_holders ? " AND state = 'idle in transaction'" : ""));
-}
-
-inline Intent intent_of(const RowBatch& batch) {
-  Intent intent;
-  intent.stream = batch.stream;
-  intent.sequence = 1;
-  intent.attempts = {1};
-  intent.position = batch.position;
-  intent.rows = batch.rows;
-  return intent;
-}
-
 }  // namespace pgch::testing

@@ -14,7 +14,7 @@ using namespace pgch::test;
 namespace {
 
 struct NativeBroker : Broker {
-  explicit NativeBroker(std::int32_t partitions = 3) : Broker(partitions) { options.format.name = "native"; }
+  explicit NativeBroker(std::int32_t partitions = 3) : Broker(partitions) { options.format = "native"; }
 };
 
 std::shared_ptr<const TableSchema> keyless() {
@@ -143,7 +143,7 @@ TEST_CASE("a look finds what was sent in the other format before a restart, too"
   std::vector<std::uint32_t> even, odd;
   for (std::uint32_t i = 0; i < 98; ++i) (i % 2 == 0 ? even : odd).push_back(i);
   must(native->load(select_rows(batch, even), {"p", "s", 1, 1, 3}));
-  broker.options.format.name = "json";
+  broker.options.format = "json";
   auto json = broker.sender();
   must(json->load(select_rows(batch, odd), {"p", "s", 1, 1, 4}));
   const std::vector<std::uint32_t> missing{98, 99};
@@ -238,7 +238,7 @@ TEST_CASE("a consumer with another format than the producer's stops and says so;
   NativeBroker broker(1);
   auto loader = broker.sender();
   must(loader->load(logins(1, 10), {"p", "s", 1, 1, 1}));
-  broker.options.format.name = "json";
+  broker.options.format = "json";
   Consuming consuming(broker);
   RowBatch batch;
   Result<Fetch> fetched = Fetch::idle;

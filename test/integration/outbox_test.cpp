@@ -53,16 +53,6 @@ std::string refused(OutboxOptions options, const Context& context) {
   return ok.error().message;
 }
 
-Intent under_way(const RowBatch& batch) {
-  Intent intent;
-  intent.stream = batch.stream;
-  intent.sequence = 1;
-  intent.attempts = {1};
-  intent.position = batch.position;
-  intent.rows = batch.rows;
-  return intent;
-}
-
 // What ReplacingMergeTree(_version, _deleted) makes of the batches, in the order in which they came: key → version, and
 // the value of the second column.
 struct Replica {
@@ -106,12 +96,6 @@ std::size_t drain(Extractor& x, Replica& replica, const Context& context, BatchL
   return batches;
 }
 
-BatchLimits of_rows(std::uint32_t n) {
-  BatchLimits limits;
-  limits.rows_max = n;
-  return limits;
-}
-
 std::string source_text(TestSchema& db, const std::string& table) {
   return db.one("SELECT coalesce(string_agg(id || '=' || name || ';', '' ORDER BY id), '') FROM " + table);
 }
@@ -124,7 +108,7 @@ TEST_CASE("an outbox of keys only, as S4 has it, is drained to the last row, eac
   db.run("INSERT INTO source_table (name, value) SELECT 'n' || g, g / 4.0 FROM generate_series(1, 1050) g");
   auto x = opened(outbox(db, "source_table", "events_table"), db.context);
   Replica replica;
-  CHECK(drain(*x, replica, db.context, of_rows(100)) == 11);
+  CHECK(drain(*x, replica, db.context, rows_at_once(100)) == 11);
   CHECK(replica.moved == 1050);
   CHECK(replica.text() == source_text(db, "source_table"));
   CHECK(db.one("SELECT count(*) FROM events_table") == "0");
@@ -147,7 +131,7 @@ TEST_CASE("inserts, updates, deletes, changes of a key and truncation are noted 
   db.run("UPDATE t SET name = name || '!' WHERE id % 2 = 0; DELETE FROM t WHERE id % 5 = 0");
   db.run("UPDATE t SET id = id + 100 WHERE id < 4; INSERT INTO t (id, name) VALUES (5, 'again')");
   db.run("BEGIN; INSERT INTO t (id, name) VALUES (50, 'never'); ROLLBACK");
-  drain(*x, replica, db.context, of_rows(7));
+  drain(*x, replica, db.context, rows_at_once(7));
   CHECK(replica.text() == source_text(db, "t"));
   CHECK(replica.rows.count(50) == 0);
   CHECK(replica.rows[10].removed);
@@ -186,7 +170,7 @@ TEST_CASE("notes of a batch that was under way are read again with their places 
     auto x = opened(options, db.context);
     REQUIRE(next_batch(*x, batch, db.context));
     CHECK(batch.rows == 10);
-    intent = under_way(batch);
+    intent = intent_of(batch);
     version = batch.version;
   }
   db.run("UPDATE t SET name = 'c' WHERE id = 3; DELETE FROM t WHERE id = 4; DELETE FROM t_outbox WHERE id = 7");
@@ -231,16 +215,13 @@ TEST_CASE("while rows change all the time and sessions are killed, the last stat
                id + ")");
         break;
       case 2:
-        if (random() % 4 == 0)
-          db.run(
-              "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pgch-test' AND "
-              "pid <> pg_backend_pid()");
+        if (random() % 4 == 0) kill_sessions(db);
         break;
       case 3:
       case 4:
       case 5:
       case 6: {
-        auto got = x->fetch(batch, of_rows(static_cast<std::uint32_t>(1 + random() % 9)),
+        auto got = x->fetch(batch, rows_at_once(static_cast<std::uint32_t>(1 + random() % 9)),
                             db.context.clock.now() + std::chrono::seconds(10));
         if (!got) {
           REQUIRE(got.error().recovery == Recovery::retry);
@@ -293,7 +274,7 @@ TEST_CASE("shares of an outbox keep each row's notes together") {
     options.share = static_cast<std::uint32_t>(share);
     auto x = opened(options, db.context);
     Replica replica;
-    CHECK(drain(*x, replica, db.context, of_rows(50)) > 1);
+    CHECK(drain(*x, replica, db.context, rows_at_once(50)) > 1);
     CHECK(replica.rows.size() > 20);
     for (const auto& [key, row] : replica.rows) by[key].insert(share);
   }

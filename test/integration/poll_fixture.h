@@ -55,22 +55,6 @@ inline bool says(const Error& e, std::string_view part) {
   return e.message.find(part) != std::string::npos;
 }
 
-inline Intent intent_of(const RowBatch& batch, std::uint64_t sequence = 1) {
-  Intent intent;
-  intent.stream = batch.stream;
-  intent.sequence = sequence;
-  intent.attempts = {sequence};
-  intent.position = batch.position;
-  intent.rows = batch.rows;
-  return intent;
-}
-
-inline BatchLimits rows_at_once(std::uint32_t n) {
-  BatchLimits limits;
-  limits.rows_max = n;
-  return limits;
-}
-
 inline void make_table(TestSchema& db, int rows) {
   db.run("CREATE TABLE t (id bigserial PRIMARY KEY, note text)");
   db.run("INSERT INTO t (note) SELECT 'n' || g FROM generate_series(1, " + std::to_string(rows) + ") g");

@@ -121,4 +121,27 @@ inline std::size_t drain(Extractor& extractor, Target& target, const Context& co
   return batches;
 }
 
+inline BatchLimits rows_at_once(std::uint32_t n) {
+  BatchLimits limits;
+  limits.rows_max = n;
+  return limits;
+}
+
+/// Ends other sessions of the test's application: all, or only those that hold rows.
+inline void kill_sessions(TestSchema& db, bool only_holders = false) {
+  db.run(std::string("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = "
+                     "'pgch-test' AND pid <> pg_backend_pid()") +
+         (only_holders ? " AND state = 'idle in transaction'" : ""));
+}
+
+inline Intent intent_of(const RowBatch& batch, std::uint64_t sequence = 1) {
+  Intent intent;
+  intent.stream = batch.stream;
+  intent.sequence = sequence;
+  intent.attempts = {sequence};
+  intent.position = batch.position;
+  intent.rows = batch.rows;
+  return intent;
+}
+
 }  // namespace pgch::testing

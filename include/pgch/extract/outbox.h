@@ -39,6 +39,8 @@ struct OutboxOptions {
 /// that was noted, never before it.
 PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_outbox(OutboxOptions options);
 
+/// The outbox's name, quoted; in `schema` (the table's), if that is given and the outbox is named without one.
+PGCH_EXPORT Result<std::string> outbox_name(const OutboxOptions& options, const std::string& schema = {});
 /// What makes the outbox and its triggers (per statement; per row on partitioned tables): statements to be run in
 /// order, each harmless if it was run before. Errc::schema if the table has no key.
 PGCH_EXPORT Result<std::vector<std::string>> outbox_setup_sql(const OutboxOptions& options,

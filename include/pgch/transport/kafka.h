@@ -15,12 +15,6 @@
 
 namespace pgch {
 
-/// What a message looks like: "json" (docs/WIRE.md). `options` are the format's own.
-struct RowFormat {
-  std::string name = "json";
-  std::map<std::string, std::string> options;
-};
-
 struct KafkaOptions {
   std::string bootstrap = "localhost:9092";
   std::string topic;
@@ -31,7 +25,7 @@ struct KafkaOptions {
   std::int32_t partitions = 3;    ///< … with so many partitions
   std::int32_t replication = 1;
   std::string compression = "lz4";  ///< none, lz4, zstd, gzip, snappy
-  RowFormat format;
+  std::string format = "json";      ///< of a message: json, native (docs/WIRE.md)
   std::uint32_t linger_ms = 5;
   std::size_t producer_queue_bytes_max = 64u << 20;
   std::size_t message_bytes_max = 0;  ///< 0: the topic's limit

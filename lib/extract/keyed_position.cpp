@@ -1,4 +1,4 @@
-#include "extract/flag_position.h"
+#include "extract/keyed_position.h"
 
 #include "base/bytes.h"
 
@@ -22,7 +22,7 @@ std::string KeyCells::text(std::size_t row) const {
   return integer ? std::to_string(integers[row]) : std::string(as_text(texts.at(row, 0)));
 }
 
-Position encode(const FlagPosition& position) {
+Position encode(const KeyedPosition& position) {
   Position out;
   std::string& b = out.bytes;
   b.push_back(static_cast<char>(format));
@@ -54,13 +54,13 @@ Position encode(const FlagPosition& position) {
   return out;
 }
 
-Result<FlagPosition> decode_flag_position(const Position& position) {
+Result<KeyedPosition> decode_keyed_position(const Position& position) {
   const Error corrupt = halt(Errc::corrupt,
                              "A position in the journal is not one that the flag method wrote; was the journal made by "
                              "another pgch or another method? "
                              "Use the pgch and the settings that wrote it.");
   ByteReader in(position.bytes);
-  FlagPosition out;
+  KeyedPosition out;
   if (in.little<std::uint8_t>() != format) return corrupt;
   out.version = in.varint();
   const std::uint64_t moved = in.varint(), rows = in.varint(), keys = in.varint();

@@ -1,5 +1,5 @@
-// The flag extractor's Position: which rows a batch held, so that they can be found, and told from changed ones, after
-// a crash.
+// Which rows a batch of a keyed table held (flag, outbox, poll), so that they can be found, and told from changed ones,
+// after a crash.
 //   byte     1 (this format's version)
 //   varint   the batch's version (source position)
 //   varint   rows that were moved; varint rows in all (the rest were rejected, and come last)
@@ -35,15 +35,15 @@ struct KeyCells {
   std::string text(std::size_t row) const;
 };
 
-struct FlagPosition {
+struct KeyedPosition {
   std::uint64_t version = 0;
   std::uint32_t moved = 0;
   std::vector<KeyCells> keys;
   std::vector<std::uint64_t> stamps;  ///< one a row: moved first, then rejected; flag: its xmin
 };
 
-Position encode(const FlagPosition& position);
+Position encode(const KeyedPosition& position);
 /// Errc::corrupt if it is not one.
-Result<FlagPosition> decode_flag_position(const Position& position);
+Result<KeyedPosition> decode_keyed_position(const Position& position);
 
 }  // namespace pgch

@@ -10,9 +10,9 @@
 
 namespace pgch {
 
-class FlagGuard {
+class StreamGuard {
  public:
-  static Result<std::unique_ptr<FlagGuard>> open(const PostgresOptions& options, const Context& context);
+  static Result<std::unique_ptr<StreamGuard>> open(const PostgresOptions& options, const Context& context);
   /// Takes the stream's advisory lock, held as long as this session lives. Errc::conflict if somebody else has it;
   /// waits a few seconds first, since the session of a process that was killed takes a moment to end.
   /// `of_table`: also takes that stream's lock, shared with the other shares of the table; empty: no.
@@ -34,7 +34,7 @@ class FlagGuard {
   pg::Connection& connection() noexcept { return *connection_; }
 
  private:
-  explicit FlagGuard(std::unique_ptr<pg::Connection> connection) : connection_(std::move(connection)) {}
+  explicit StreamGuard(std::unique_ptr<pg::Connection> connection) : connection_(std::move(connection)) {}
   std::unique_ptr<pg::Connection> connection_;
   bool advance_ = true;
 };

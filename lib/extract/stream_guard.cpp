@@ -1,4 +1,4 @@
-#include "extract/flag_guard.h"
+#include "extract/stream_guard.h"
 
 #include "base/hash.h"
 #include "base/try.h"
@@ -13,16 +13,16 @@ pg::Wait patience(const Context& context) { return {context.clock.now() + std::c
 
 }  // namespace
 
-Result<std::unique_ptr<FlagGuard>> FlagGuard::open(const PostgresOptions& options, const Context& context) {
+Result<std::unique_ptr<StreamGuard>> StreamGuard::open(const PostgresOptions& options, const Context& context) {
   PGCH_ASSIGN(auto connection, pg::Connection::open(options, context));
   PGCH_TRY(
       connection->exec("SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE "
                        "pg_catalog.current_setting('synchronous_commit') = 'off'",
                        {}, "preparing the session", patience(context)));
-  return std::unique_ptr<FlagGuard>(new FlagGuard(std::move(connection)));
+  return std::unique_ptr<StreamGuard>(new StreamGuard(std::move(connection)));
 }
 
-Result<void> FlagGuard::claim(const std::string& stream, const std::string& of_table, const Context& context) {
+Result<void> StreamGuard::claim(const std::string& stream, const std::string& of_table, const Context& context) {
   const std::string key = std::to_string(static_cast<std::int64_t>(hash64(stream)));
   const std::string table_key = std::to_string(static_cast<std::int64_t>(hash64(of_table)));
   const pg::Parameter parameters[] = {{key}, {table_key}};
@@ -48,12 +48,12 @@ Result<void> FlagGuard::claim(const std::string& stream, const std::string& of_t
   }
 }
 
-Result<void> FlagGuard::check(const Context& context) {
+Result<void> StreamGuard::check(const Context& context) {
   PGCH_TRY(connection_->exec("SELECT 1", {}, "checking that the stream is still ours", patience(context)));
   return {};
 }
 
-Result<void> FlagGuard::flush(const Context& context) {
+Result<void> StreamGuard::flush(const Context& context) {
   static constexpr const char* sql =
       "SELECT pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_insert_lsn() <= "
       "pg_catalog.pg_current_wal_flush_lsn()";
@@ -78,7 +78,7 @@ Result<void> FlagGuard::flush(const Context& context) {
   return retry(Errc::timeout, "PostgreSQL has not flushed its log within 10 s.");
 }
 
-Result<FlagGuard::Mark> FlagGuard::mark(const std::vector<std::string>& transactions, const Context& context) {
+Result<StreamGuard::Mark> StreamGuard::mark(const std::vector<std::string>& transactions, const Context& context) {
   if (advance_) {
     // A change of a row that was read before, committed asynchronously, may lie at the very position that was given to
     // it then. A record of our own that is flushed lies above.

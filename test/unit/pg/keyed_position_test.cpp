@@ -1,4 +1,4 @@
-#include "extract/flag_position.h"
+#include "extract/keyed_position.h"
 
 #include <limits>
 
@@ -8,8 +8,8 @@ using namespace pgch;
 
 namespace {
 
-FlagPosition sample() {
-  FlagPosition p;
+KeyedPosition sample() {
+  KeyedPosition p;
   p.version = 0x0010'0000'1234'5678;
   p.moved = 3;
   KeyCells id;
@@ -27,7 +27,7 @@ FlagPosition sample() {
 }  // namespace
 
 TEST_CASE("a position of the flag method comes back as it was") {
-  const auto back = decode_flag_position(encode(sample()));
+  const auto back = decode_keyed_position(encode(sample()));
   REQUIRE(back);
   CHECK(back->version == sample().version);
   CHECK(back->moved == 3);
@@ -41,7 +41,7 @@ TEST_CASE("a position of the flag method comes back as it was") {
 }
 
 TEST_CASE("neighbouring integer keys cost a byte each") {
-  FlagPosition p;
+  KeyedPosition p;
   KeyCells id;
   id.name = "id";
   id.integer = true;
@@ -55,12 +55,12 @@ TEST_CASE("neighbouring integer keys cost a byte each") {
 TEST_CASE("a position cut at any byte, or with a byte too many, is corrupt") {
   const Position whole = encode(sample());
   for (std::size_t n = 0; n < whole.bytes.size(); ++n) {
-    const auto cut = decode_flag_position({whole.bytes.substr(0, n)});
+    const auto cut = decode_keyed_position({whole.bytes.substr(0, n)});
     INFO("cut at " << n);
     REQUIRE_FALSE(cut);
     CHECK(cut.error().code == Errc::corrupt);
   }
-  CHECK_FALSE(decode_flag_position({whole.bytes + "x"}));
+  CHECK_FALSE(decode_keyed_position({whole.bytes + "x"}));
 }
 
 TEST_CASE("a position with any byte changed is refused or read, but never crashes") {
@@ -69,12 +69,12 @@ TEST_CASE("a position with any byte changed is refused or read, but never crashe
     for (const int bits : {0x01, 0x80, 0xFF}) {
       Position broken = whole;
       broken.bytes[i] = static_cast<char>(broken.bytes[i] ^ bits);
-      const auto read = decode_flag_position(broken);
+      const auto read = decode_keyed_position(broken);
       // What is read is a position: written again and read again it is the same.
       if (!read) {
         CHECK(read.error().code == Errc::corrupt);
       } else {
-        CHECK(decode_flag_position(encode(*read)));
+        CHECK(decode_keyed_position(encode(*read)));
       }
     }
   }
