@@ -42,6 +42,16 @@ Result<TableSchema> typed_schema(const TableConfig& table) {
   return schema;
 }
 
+Result<std::unique_ptr<RowLookup>> lookup_of(Session& session, const TableConfig& table) {
+  if (auto source = require_source(session); !source) {
+    Error error = std::move(source).error();
+    error.message += " With kafka.format = \"key\" the consumer looks the rows up in PostgreSQL.";
+    return error;
+  }
+  const ScanOptions scan = scan_of(session.config, table);
+  return make_lookup({scan.postgres, scan.table, scan.columns});
+}
+
 }  // namespace
 
 Result<TableSchema> consumed_schema(Session& session, const TableConfig& table) {
@@ -140,6 +150,7 @@ Result<Stages> stages_of(Session& session, const TableConfig& table, Half half) 
     KafkaOptions kafka = kafka_of(config, table);
     kafka.until_end = half == Half::consume && config.run.once;
     kafka.schema = [&session, table] { return consumed_schema(session, table); };
+    kafka.lookup = [&session, table] { return lookup_of(session, table); };
     auto transport = transport_of(kafka);
     if (!transport) return std::move(transport).error();
     stages.transport = *std::move(transport);

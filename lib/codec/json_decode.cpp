@@ -1,6 +1,7 @@
 // JSON → columns. simdjson finds the structure; every value is checked here, against the column it is for.
 #include <simdjson.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -35,6 +36,15 @@ class JsonRowDecoder::Impl {
     seen_.resize(columns_.size());
   }
 
+  bool append(const MessageView& message, RowBatch& batch) {
+    if (!message.has_value) return append_key(message.key, batch);
+    if (!options_.keys_only) return append_row(message.value, batch);
+    // A key alone comes as an object, as the record's key, or as such a key in the value's place.
+    const std::size_t first = message.value.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos) return append_key(message.key, batch);
+    return message.value[first] == '{' ? append_row(message.value, batch) : append_key(message.value, batch);
+  }
+
   bool append_row(std::string_view message, RowBatch& batch) {
     if (!read_row(message, batch)) return undo(batch);
     ++batch.rows;
@@ -44,8 +54,7 @@ class JsonRowDecoder::Impl {
   bool append_key(std::string_view key, RowBatch& batch) {
     if (!read_key(key, batch)) return undo(batch);
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      if (columns_[i].spec->nullable && seen_[i] == 0) append_null(batch.columns[i], columns_[i].layout);
-      if (!columns_[i].spec->nullable && seen_[i] == 0) append_zero(columns_[i], batch.columns[i]);
+      if (seen_[i] == 0) append_nothing(i, batch.columns[i]);
     }
     ++batch.rows;
     return true;
@@ -65,6 +74,15 @@ class JsonRowDecoder::Impl {
   bool fail(simdjson::error_code code) {
     if (code == simdjson::UTF8_ERROR) return fail("the message is not UTF-8");
     return fail(std::string("the message is not a JSON object: ") + simdjson::error_message(code));
+  }
+
+  void append_nothing(std::size_t index, Column& column) const {
+    const TargetColumn& target = columns_[index];
+    if (target.spec->nullable) {
+      append_null(column, target.layout);
+    } else {
+      append_zero(target, column);
+    }
   }
 
   // Copies into a buffer with room behind it, as simdjson and the comparison of names want.
@@ -243,9 +261,10 @@ class JsonRowDecoder::Impl {
   bool fill_missing(RowBatch& batch) {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       if (seen_[i] != 0) continue;
-      if (!columns_[i].spec->nullable)
+      const bool other = options_.keys_only && std::find(keys_.begin(), keys_.end(), i) == keys_.end();
+      if (!columns_[i].spec->nullable && !other)
         return fail("the field \"" + columns_[i].spec->name + "\" is missing, and its column is not nullable");
-      append_null(batch.columns[i], columns_[i].layout);
+      append_nothing(i, batch.columns[i]);
     }
     return true;
   }
@@ -293,7 +312,7 @@ JsonRowDecoder::JsonRowDecoder(std::shared_ptr<const TableSchema> schema, JsonRo
     : impl_(std::make_unique<Impl>(std::move(schema), std::move(options))) {}
 JsonRowDecoder::~JsonRowDecoder() = default;
 Result<Decoded> JsonRowDecoder::append(const MessageView& message, RowBatch& batch) {
-  const bool read = message.has_value ? impl_->append_row(message.value, batch) : impl_->append_key(message.key, batch);
+  const bool read = impl_->append(message, batch);
   return read ? Decoded::rows : Decoded::rejected;
 }
 bool JsonRowDecoder::append_row(std::string_view message, RowBatch& batch) { return impl_->append_row(message, batch); }

@@ -1,5 +1,6 @@
 // Columns → JSON. The grammar is in docs/WIRE.md; json_decode.cpp reads it back.
 #include <arpa/inet.h>
+#include <algorithm>
 
 #include <array>
 #include <charconv>
@@ -212,26 +213,33 @@ JsonRowEncoder::JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool j
 
 Result<void> JsonRowEncoder::open(std::shared_ptr<const TableSchema> schema) {
   set_schema(std::move(schema));
-  return {};
+  if (!keys_only_ || !keys_.empty()) return {};
+  return halt(Errc::schema, "Table " + display_name(*schema_) +
+                                " has no key, so messages can't be keys: name unique columns with table.key, or take "
+                                "another kafka.format.");
 }
 
 void JsonRowEncoder::set_schema(std::shared_ptr<const TableSchema> schema) {
   schema_ = std::move(schema);
   keys_ = key_indexes(*schema_);
   fields_.clear();
+  written_.clear();
   for (const ColumnSpec& column : schema_->columns) {
     Field field;
-    field.prefix = fields_.empty() ? "{" : ",";
-    append_json_string(field.prefix, column.name);
-    field.prefix += ':';
+    if (!keys_only_ || std::find(keys_.begin(), keys_.end(), fields_.size()) != keys_.end()) {
+      field.prefix = written_.empty() ? "{" : ",";
+      append_json_string(field.prefix, column.name);
+      field.prefix += ':';
+      written_.push_back(fields_.size());
+    }
     field.width = width_of(layout_of(column));
     fields_.push_back(std::move(field));
   }
 }
 
 std::size_t JsonRowEncoder::append_value(const RowBatch& batch, std::size_t row, std::string& out) const {
-  if (fields_.empty()) out += '{';
-  for (std::size_t i = 0; i < fields_.size(); ++i) {
+  if (written_.empty()) out += '{';
+  for (const std::size_t i : written_) {
     out += fields_[i].prefix;
     if (!append_field(batch, row, i, out)) return i;
   }

@@ -17,18 +17,20 @@ namespace pgch::codec {
 /// Writes rows of one schema. One thread.
 class JsonRowEncoder final : public RowEncoder {
  public:
-  explicit JsonRowEncoder(bool json_as_object) : json_as_object_(json_as_object) {}
+  /// keys_only: the value, too, has no other fields.
+  explicit JsonRowEncoder(bool json_as_object, bool keys_only = false)
+      : json_as_object_(json_as_object), keys_only_(keys_only) {}
   /// Opened for `schema`.
   JsonRowEncoder(std::shared_ptr<const TableSchema> schema, bool json_as_object);
   Result<void> open(std::shared_ptr<const TableSchema> schema) override;
-  /// The row as an object.
+  /// The row as an object. With keys_only a schema without a key is an error at open().
   std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const override;
   /// The key column's JSON value, an array of them if there are several, nothing without a key.
   std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const override;
 
  private:
   struct Field {
-    std::string prefix;  ///< `{"name":` or `,"name":`
+    std::string prefix;  ///< `{"name":` or `,"name":`; empty if it is not in the value
     std::size_t width = 0;
   };
   bool append_field(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
@@ -36,14 +38,16 @@ class JsonRowEncoder final : public RowEncoder {
 
   std::shared_ptr<const TableSchema> schema_;
   std::vector<Field> fields_;
-  std::vector<std::size_t> keys_;
+  std::vector<std::size_t> keys_, written_;  ///< columns: of the key, of the value
   bool json_as_object_;
+  bool keys_only_ = false;
 };
 
 struct JsonRowOptions {
   std::vector<std::string> ignore_fields;
   bool ignore_unknown_fields = false;
   bool json_as_object = false;
+  bool keys_only = false;  ///< a row has only its key, the other cells are NULL, or zero if not nullable
   std::size_t bytes_max = 16u << 20;
   std::size_t depth_max = 64;
 };

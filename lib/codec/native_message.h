@@ -59,7 +59,6 @@ class NativeDecoder final : public RowDecoder {
   NativeDecoder& operator=(const NativeDecoder&) = delete;
   Result<Decoded> append(const MessageView& message, RowBatch& batch) override;
   const std::string& reason() const noexcept override;
-  bool reads_blocks() const noexcept override { return true; }
 
  private:
   class Impl;

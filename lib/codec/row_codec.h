@@ -46,8 +46,6 @@ class RowDecoder {
   virtual Result<Decoded> append(const MessageView& message, RowBatch& batch) = 0;
   /// Why the last message was rejected: names field and type, but no value.
   virtual const std::string& reason() const noexcept = 0;
-  /// Messages are blocks of rows: what pgch's header `pgch-rows` says of them.
-  virtual bool reads_blocks() const noexcept { return false; }
 };
 
 }  // namespace pgch::codec

@@ -147,7 +147,7 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   if (options.group.empty()) options.group = config.pipeline;
   if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
   // One stream, whether it is woken or not.
-  options.stream = std::string(table.method == "flag" ? "flag:" : "poll:") +
+  options.stream = (table.method == "notify" ? "poll" : table.method) + ":" +
                    (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);
   return options;
 }

@@ -169,18 +169,15 @@ Result<FoundRows> KeyedCut::again(const pg::Answer& answer, const KeyedPosition&
   begin(into);
   FoundRows found;
   const std::size_t fields = table_->fields.size();
-  std::vector<std::byte> tuple;
+  std::vector<std::byte> memory;
   for (std::size_t r = 0; r < answer.rows(); ++r) {
     const auto number = ByteReader(answer.cell(r, fields)).big<std::int64_t>();
     if (number < 1 || static_cast<std::size_t>(number) > position.stamps.size()) return corrupt();
     const auto index = static_cast<std::uint32_t>(number - 1);
     if (read_stamp(answer.cell(r, table_->stamp_field)) != position.stamps[index])
       continue;  // changed since: it goes the ordinary way
-    tuple.clear();
-    pg::append_tuple_head(tuple, fields);
-    for (std::size_t f = 0; f < fields; ++f)
-      pg::append_tuple_cell(tuple, as_bytes(answer.cell(r, f)), answer.is_null(r, f));
-    std::span<const std::byte> message(tuple);
+    std::span<const std::byte> message = tuple_of(answer, r, fields, memory);
+    const std::span<const std::byte> tuple = message;
     switch (decoder_.decode(message, into.columns.data(), extra_.data(), into.rows)) {
       case pg::TupleOutcome::row:
         if (!stays(into)) break;

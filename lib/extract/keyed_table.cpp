@@ -91,6 +91,15 @@ Result<void> check_children(pg::Connection& connection, const pg::CatalogTable& 
                                      "rows would replace each other: name the child tables one by one.");
 }
 
+std::span<const std::byte> tuple_of(const pg::Answer& answer, std::size_t row, std::size_t fields,
+                                    std::vector<std::byte>& memory) {
+  memory.clear();
+  pg::append_tuple_head(memory, fields);
+  for (std::size_t f = 0; f < fields; ++f)
+    pg::append_tuple_cell(memory, as_bytes(answer.cell(row, f)), answer.is_null(row, f));
+  return memory;
+}
+
 std::vector<std::string> key_arrays(const KeyedPosition& position, const std::vector<std::uint32_t>& picked) {
   std::vector<std::string> out;
   for (const KeyCells& key : position.keys) {

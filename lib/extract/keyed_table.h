@@ -62,6 +62,10 @@ Result<void> check_key(const pg::CatalogTable& table, const char* method, const 
 /// Refuses a table from which others inherit: no key is unique over all of them.
 Result<void> check_children(pg::Connection& connection, const pg::CatalogTable& table, const pg::Wait& wait);
 
+/// The answer's row as COPY BINARY would have sent it; lives in `memory`.
+std::span<const std::byte> tuple_of(const pg::Answer& answer, std::size_t row, std::size_t fields,
+                                    std::vector<std::byte>& memory);
+
 /// The keys of the chosen rows as array parameters: one array of texts for each key column.
 std::vector<std::string> key_arrays(const KeyedPosition& position, const std::vector<std::uint32_t>& picked);
 

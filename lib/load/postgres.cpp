@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/try.h"
-#include "load/postgres_text.h"
+#include "pg/cell_text.h"
 #include "pg/array.h"
 #include "pg/catalog.h"
 #include "pg/connection.h"

@@ -25,7 +25,7 @@ BatchFiller::BatchFiller(const KafkaOptions& options, const Context& context, st
       context_(context),
       schema_(std::move(schema)),
       consumer_(consumer),
-      reader_(options.topic, std::move(decoder)) {}
+      reader_(options.topic, options.format, std::move(decoder)) {}
 
 Result<bool> BatchFiller::fill(Reading& reading, RowBatch& into, const BatchLimits& limits, Clock::TimePoint deadline,
                                const std::function<bool()>& enough) {

@@ -13,13 +13,14 @@ codec::JsonRowOptions json_options(const KafkaOptions& options) {
   out.ignore_fields = options.ignore_fields;
   out.ignore_unknown_fields = options.ignore_unknown_fields;
   out.json_as_object = options.json_as_object;
+  out.keys_only = options.format == "key";
   out.bytes_max = options.json_bytes_max;
   return out;
 }
 
 }  // namespace
 
-bool is_format(std::string_view name) noexcept { return name == "json" || name == "native"; }
+bool is_format(std::string_view name) noexcept { return name == "json" || name == "key" || name == "native"; }
 
 std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
                                                 std::shared_ptr<const TableSchema> schema) {
@@ -32,11 +33,12 @@ std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
 
 std::unique_ptr<Packer> make_packer(const KafkaOptions& options) {
   if (options.format == "native") return make_block_packer(options);
-  return make_row_packer(options, std::make_unique<codec::JsonRowEncoder>(options.json_as_object));
+  return make_row_packer(options,
+                         std::make_unique<codec::JsonRowEncoder>(options.json_as_object, options.format == "key"));
 }
 
 std::size_t record_overhead(const KafkaOptions& options, const RowBatch& batch) {
-  constexpr std::size_t all_but_the_stream = 128;
+  constexpr std::size_t all_but_the_stream = 160;
   return all_but_the_stream + (options.stream.empty() ? batch.stream.size() : options.stream.size());
 }
 

@@ -10,6 +10,7 @@
 #include "transport/formats.h"
 #include "transport/kafka_receiver.h"
 #include "transport/kafka_sender.h"
+#include "transport/looked_up.h"
 
 namespace pgch {
 namespace {
@@ -22,6 +23,12 @@ class KafkaTransport final : public Transport {
     auto ownership = std::make_shared<transport::Ownership>(options_.topic);
     Receiver receiver;
     receiver.extractor = transport::make_kafka_receiver(options_, ownership);
+    if (options_.format == "key") {
+      if (!options_.lookup)
+        return halt(Errc::config, "a consumer of keys needs to know where to look the rows up (KafkaOptions::lookup)");
+      PGCH_ASSIGN(std::unique_ptr<RowLookup> lookup, options_.lookup());
+      receiver.extractor = transport::make_looked_up(std::move(receiver.extractor), std::move(lookup));
+    }
     receiver.journal = transport::make_commit_journal(ownership);
     receiver.dead_letters = transport::make_kafka_dead_letters(options_);
     return receiver;

@@ -132,24 +132,27 @@ class KafkaSender final : public Loader {
     const std::string& stream = options_.stream.empty() ? batch.stream : options_.stream;
     std::string sequence;
     std::string number;
-    std::array<kafka::Header, 4> headers{};
+    std::array<kafka::Header, 5> headers{};
+    const bool named = options_.format != "json" && options_.format != "native";
     Parcel from;
     for (const Parcel& to : packed_.parcels) {
       const bool block = to.rows != 0;
       const RowOp op = block ? RowOp::insert : batch.op_of(to.row);
       write_sequence({attempt.generation, attempt.number, batch.ordinal_of(to.row)}, sequence);
       number = std::to_string(block ? to.rows : batch.version_of(to.row));
-      headers = {{{header_stream.data(), stream},
-                  {header_sequence.data(), sequence},
-                  {block ? header_rows.data() : header_version.data(), number},
-                  {header_op.data(), op_text(op)}}};
+      std::size_t count = 0;
+      headers[count++] = {header_stream.data(), stream};
+      headers[count++] = {header_sequence.data(), sequence};
+      headers[count++] = {block ? header_rows.data() : header_version.data(), number};
+      if (op != RowOp::insert) headers[count++] = {header_op.data(), op_text(op)};
+      if (named) headers[count++] = {header_format.data(), options_.format};
       kafka::Outgoing message;
       message.key = std::string_view(packed_.keys).substr(from.key_end, to.key_end - from.key_end);
       message.has_key = has_key_ && !block;
       message.value = std::string_view(packed_.values).substr(from.value_end, to.value_end - from.value_end);
       message.tombstone = to.tombstone;
       message.partition = to.partition;
-      message.headers = std::span(headers).first(op == RowOp::insert ? 3 : 4);
+      message.headers = std::span(headers).first(count);
       PGCH_TRY(producer_->send(message));
       from = to;
     }

@@ -17,7 +17,8 @@ inline constexpr std::string_view header_stream = "pgch-stream";
 inline constexpr std::string_view header_sequence = "pgch-seq";
 inline constexpr std::string_view header_version = "pgch-version";
 inline constexpr std::string_view header_op = "pgch-op";
-inline constexpr std::string_view header_rows = "pgch-rows";  ///< the value is a block of so many rows
+inline constexpr std::string_view header_format = "pgch-format";  ///< without it: json, or native if it is a block
+inline constexpr std::string_view header_rows = "pgch-rows";      ///< the value is a block of so many rows
 
 /// A record's place in its producer's stream: rises within a partition. "epoch.major.minor" in decimal.
 struct Sequence {

@@ -19,13 +19,14 @@ void fill_ops(RowBatch& batch, std::uint32_t rows_before, RowOp op) {
 }  // namespace
 
 Result<RecordReader::Outcome> RecordReader::take(const kafka::Record& record, RowBatch& batch, HighWaters& waters) {
-  constexpr std::array<std::string_view, 5> names = {header_stream, header_sequence, header_version, header_op,
-                                                     header_rows};
-  std::array<std::optional<std::string_view>, 5> values;
+  constexpr std::array<std::string_view, 6> names = {header_stream, header_sequence, header_version,
+                                                     header_op,     header_rows,     header_format};
+  std::array<std::optional<std::string_view>, 6> values;
   const kafka::RecordHeaders headers(record);
   headers.find(names, values);
-  const auto& [stream, sequence_text, version_text, op_header, rows_header] = values;
-  if (stream && sequence_text && rows_header.has_value() != decoder_->reads_blocks()) return other_format(record);
+  const auto& [stream, sequence_text, version_text, op_header, rows_header, format_header] = values;
+  const std::string_view named = format_header.value_or(rows_header ? "native" : "json");
+  if (stream && sequence_text && named != format_) return other_format(record, named);
   if (!stream || !sequence_text) return read(record, version_text, op_header, batch);
   const auto sequence = parse_sequence(*sequence_text);
   if (!sequence) return reject(record, "the header pgch-seq is not three numbers with dots between them", batch);
@@ -40,12 +41,12 @@ Result<RecordReader::Outcome> RecordReader::take(const kafka::Record& record, Ro
 }
 
 // Of pgch's own messages it is known that they are no junk: they wait for a consumer with the right setting.
-Error RecordReader::other_format(const kafka::Record& record) const {
+Error RecordReader::other_format(const kafka::Record& record, std::string_view named) const {
   return halt(Errc::config, "The message at offset " + std::to_string(record.offset()) + " of " + topic_ + "/" +
-                                std::to_string(record.partition()) + " is " +
-                                (decoder_->reads_blocks() ? "no block" : "a block in Native format") +
-                                ", as its producer says: set kafka.format to what the producer has, and after a "
-                                "change of the format let the consumers drain the topic first, or use another topic.");
+                                std::to_string(record.partition()) + " is in the format " +
+                                std::string(named.substr(0, 64)) + ", as its producer says, and not in " + format_ +
+                                ": set kafka.format to what the producer has, and after a change of the format let the "
+                                "consumers drain the topic first, or use another topic.");
 }
 
 Result<RecordReader::Outcome> RecordReader::read(const kafka::Record& record, std::optional<std::string_view> version,

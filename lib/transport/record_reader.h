@@ -17,8 +17,9 @@ namespace pgch::transport {
 
 class RecordReader {
  public:
-  RecordReader(std::string topic, std::unique_ptr<codec::RowDecoder> decoder)
-      : topic_(std::move(topic)), decoder_(std::move(decoder)) {}
+  /// `format` is the decoder's name in KafkaOptions::format.
+  RecordReader(std::string topic, std::string format, std::unique_ptr<codec::RowDecoder> decoder)
+      : topic_(std::move(topic)), format_(std::move(format)), decoder_(std::move(decoder)) {}
 
   enum class Outcome : std::uint8_t {
     rows,      ///< appended
@@ -31,11 +32,11 @@ class RecordReader {
  private:
   Result<Outcome> read(const kafka::Record& record, std::optional<std::string_view> version,
                        std::optional<std::string_view> op, RowBatch& batch);
-  Error other_format(const kafka::Record& record) const;
+  Error other_format(const kafka::Record& record, std::string_view named) const;
   Outcome reject(const kafka::Record& record, std::string reason, RowBatch& batch) const;
   std::uint64_t hash_of(std::string_view stream);
 
-  std::string topic_;
+  std::string topic_, format_;
   std::unique_ptr<codec::RowDecoder> decoder_;
   std::string last_stream_;
   std::uint64_t last_hash_ = 0;

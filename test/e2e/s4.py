@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The methods of S4 end to end on real servers, by the configurations in examples/s4 and the names of its .env.
 
-  s4.py poll|notify|outbox [--kills N] [--seed N]
+  s4.py poll|notify|outbox|keys [--kills N] [--seed N]
 
 Fill, transfer, compare: the first filling is no whole number of batches, so the tail is among it; run again and nothing moves; add rows, some of them by
 transactions that end late, and just those move; kill each process N times at random moments while rows are being added. In the end every
@@ -13,7 +13,7 @@ from systems import PGCH, ROOT, SYSTEMS, System, fail, parser_of, play, say
 
 SYSTEMS["s4"] = ("source_table", "target_table", "pg-events",
                  "INSERT INTO source_table (name, value) SELECT 'name_' || i, i / 8.0 FROM generate_series(1, {n}) i")
-PROCESSES = {"poll": ["run"], "notify": ["run"], "outbox": ["produce", "consume"]}
+PROCESSES = {"poll": ["run"], "notify": ["run"], "outbox": ["produce", "consume"], "keys": ["produce", "consume"]}
 
 
 class S4(System):
@@ -21,7 +21,8 @@ class S4(System):
         super().__init__("s4", seed)
         self.method = method
         self.env["CH_TABLE"] = self.target
-        if method == "outbox":
+        if "consume" in PROCESSES[method]:
+            del self.env["PGCH_KAFKA_FORMAT"]
             self.env["KAFKA_GROUP"] = f"pg2click-consumer_{os.getpid()}"
         else:
             self.topic = None
@@ -48,7 +49,7 @@ class S4(System):
 
     def run(self, kills):
         self.prepare()
-        if self.method != "outbox":
+        if not self.topic:
             self.pgch("check", expect=2)
         self.pgch("setup", "--apply")
         self.pgch("check")

@@ -1,6 +1,6 @@
 #include "pgch/extract/scan.h"
 
-#include "load/postgres_text.h"
+#include "pg/cell_text.h"
 #include "test/integration/postgres_fixture.h"
 
 using namespace pgch;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pgch/export.h"
+#include "pgch/lookup.h"
 #include "pgch/schema.h"
 #include "pgch/transport.h"
 
@@ -25,7 +26,7 @@ struct KafkaOptions {
   std::int32_t partitions = 3;    ///< … with so many partitions
   std::int32_t replication = 1;
   std::string compression = "lz4";  ///< none, lz4, zstd, gzip, snappy
-  std::string format = "json";      ///< of a message: json, native (docs/WIRE.md)
+  std::string format = "json";      ///< of a message: json, key, native (docs/WIRE.md)
   std::uint32_t linger_ms = 5;
   std::size_t producer_queue_bytes_max = 64u << 20;
   std::size_t message_bytes_max = 0;  ///< 0: the topic's limit
@@ -39,6 +40,8 @@ struct KafkaOptions {
   std::map<std::string, std::string> librdkafka;  ///< passed through, allow-listed (security.*, sasl.*, ssl.*, …)
   /// Consumer: what the messages are turned into; asked once, at open.
   std::function<Result<TableSchema>()> schema;
+  /// Consumer, format "key": what the rows are looked up with; asked once, by make_receiver().
+  std::function<Result<std::unique_ptr<RowLookup>>()> lookup;
 };
 PGCH_EXPORT Result<std::unique_ptr<Transport>> make_kafka(KafkaOptions options);
 

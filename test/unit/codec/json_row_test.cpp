@@ -315,3 +315,41 @@ TEST_CASE("json columns as objects come back as their own text") {
     CHECK(f.text(1) == json);
   }
 }
+
+TEST_CASE(
+    "messages of keys only: written as an object of the key's fields, read from that, from a bare key, or from the "
+    "record's key") {
+  ColumnSpec id = column("id", Kind::int64, false), part = column("part", Kind::text, false);
+  id.key = part.key = true;
+  const auto schema = schema_of({column("note", Kind::text), id, column("n", Kind::int32, false), part});
+  JsonRowOptions options;
+  options.keys_only = true;
+  JsonRowDecoder decoder(schema, options);
+  RowBatch batch;
+  batch.reset(schema);
+  const auto take = [&](MessageView message) { return *decoder.append(message, batch) == Decoded::rows; };
+  CHECK(take({{}, R"({"id":7,"part":"a"})", true}));
+  CHECK(take({{}, R"( {"part":"b","id":8,"note":"x"})", true}));
+  CHECK(take({{}, R"([9,"c"])", true}));
+  CHECK(take({R"([10,"d"])", "", true}));
+  CHECK(take({R"([11,"e"])", {}, false}));
+  REQUIRE(batch.rows == 5);
+  CHECK_FALSE(take({{}, R"({"id":7})", true}));
+  CHECK(decoder.reason().find("\"part\" is missing") != std::string::npos);
+  CHECK_FALSE(take({{}, "7", true}));
+  CHECK_FALSE(take({{}, R"({"id":7,"part":"a","other":1})", true}));
+  CHECK_FALSE(take({"", "", true}));
+  CHECK(batch.rows == 5);
+  JsonRowEncoder whole(schema, false), keys(false, true);
+  REQUIRE(keys.open(schema));
+  std::string out;
+  CHECK(whole.append_value(batch, 0, out) == npos);
+  CHECK(out == R"({"note":null,"id":7,"n":0,"part":"a"})");
+  out.clear();
+  CHECK(keys.append_value(batch, 4, out) == npos);
+  CHECK(out == R"({"id":11,"part":"e"})");
+  out.clear();
+  CHECK(keys.append_key(batch, 4, out) == npos);
+  CHECK(out == R"([11,"e"])");
+  CHECK_FALSE(keys.open(schema_of({column("x", Kind::text)})));
+}

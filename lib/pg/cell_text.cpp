@@ -1,4 +1,4 @@
-#include "load/postgres_text.h"
+#include "pg/cell_text.h"
 
 #include <fmt/format.h>
 
