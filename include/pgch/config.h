@@ -31,6 +31,7 @@ struct TableConfig {
   std::uint32_t share = 1, shares = 1;  ///< "1/2": one of two producers of the table
   std::string outbox;                   ///< empty: "<table>_outbox"
   std::vector<std::string> outbox_key;  ///< columns of the outbox with the row's key; empty: of its names
+  bool skip_gone = false;               ///< outbox, and messages of keys: nothing is told of rows that are gone
   PollOptions poll;                     ///< what poll_of() completes
   bool poll_updates = false;            ///< setup makes a trigger that renews poll.xid_column
   ColumnSelection columns;

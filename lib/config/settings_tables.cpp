@@ -87,6 +87,19 @@ std::vector<Setting> table_settings() {
        {},
        table_list(
            "table.outbox_key", [](T t) -> auto& { return t.outbox_key; })},
+      {"table.gone",
+       "delete or skip",
+       "delete",
+       "",
+       "Outbox, and kafka.format = \"key\": what becomes of a key whose row is gone when it is looked up. delete: it "
+       "is "
+       "deleted at the target, which needs the column _deleted; skip: nothing.",
+       {},
+       [](T t, const Given& given) -> Result<void> {
+         PGCH_ASSIGN(const std::string gone, as_word(given, "table.gone", {"delete", "skip"}));
+         t.skip_gone = gone == "skip";
+         return {};
+       }},
       {"table.columns",
        "list",
        "all",

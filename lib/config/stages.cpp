@@ -62,6 +62,7 @@ OutboxOptions outbox_of(const Config& config, const TableConfig& table) {
   options.table = table.name;
   options.outbox = table.outbox;
   options.key = table.outbox_key;
+  options.skip_gone = table.skip_gone;
   options.columns = table.columns;
   options.share = table.share;
   options.shares = table.shares;
@@ -146,6 +147,7 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   }
   if (options.group.empty()) options.group = config.pipeline;
   if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
+  options.skip_gone = table.skip_gone;
   // One stream, whether it is woken or not.
   options.stream = (table.method == "notify" ? "poll" : table.method) + ":" +
                    (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);

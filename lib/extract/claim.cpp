@@ -281,7 +281,7 @@ Result<ClaimExtractor::Read> ClaimExtractor::read(ClaimLane& lane, RowBatch& int
       lane.began = true;
       continue;
     }
-    const bool some = into.rows + into.rejected.size() > 0;
+    const bool some = cut_->taken(into) > 0;
     if (step == pg::CopyStream::Step::end) {
       end_of_rows(lane);
       return some ? Read::rows : Read::none;

@@ -44,7 +44,7 @@ void KeyedCut::begin(RowBatch& into) {
 Result<bool> KeyedCut::take(std::span<const std::byte>& message, RowBatch& into, const BatchLimits& limits,
                             std::uint64_t& rows) {
   while (!message.empty()) {
-    const std::size_t taken = into.rows + into.rejected.size();
+    const std::size_t taken = this->taken(into);
     const bool full = taken >= limits.rows_max || bytes_ + message.size() > limits.bytes_max;
     if (taken > 0 && full && !is_trailer(message)) return false;
     const std::span<const std::byte> tuple = message;
@@ -78,9 +78,12 @@ Result<bool> KeyedCut::take(std::span<const std::byte>& message, RowBatch& into,
 
 // The row that was decoded last, not counted yet: is it moved? If not, it is taken back.
 bool KeyedCut::stays(RowBatch& into) {
-  if (!table_->repeats) return true;
-  const RowHash key = hash_row(into, into.rows, row_key_);
-  if (seen_.emplace(key.low, key.high).second) return true;
+  bool stay = !table_->skips_gone || extra(table_->gone_field).data[into.rows] != std::byte{1};
+  if (stay && table_->repeats) {
+    const RowHash key = hash_row(into, into.rows, row_key_);
+    stay = seen_.emplace(key.low, key.high).second;
+  }
+  if (stay) return true;
   for (std::size_t i = 0; i < into.columns.size(); ++i)
     truncate_column(into.columns[i], table_->fields[i].layout, into.rows);
   for (std::size_t i = 0; i < extra_.size(); ++i)

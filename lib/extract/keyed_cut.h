@@ -41,6 +41,8 @@ class KeyedCut {
   /// column is the row's number.
   Result<FoundRows> again(const pg::Answer& answer, const KeyedPosition& position, RowBatch& into);
 
+  /// How many rows the batch has, moved or not.
+  std::size_t taken(const RowBatch& into) const noexcept { return into.rows + rest_.stamps.size(); }
   /// Of the last batch: key and stamp of the last row that was taken, moved or set aside (an empty key if there was
   /// none), and its rows' mean size on the wire.
   const std::vector<std::string>& last_key() const noexcept { return last_key_; }

@@ -29,6 +29,7 @@ struct KeyedTable {
   std::size_t stamp_field = 0;    ///< a number of 4 or 8 bytes: a row that was read has changed if it has another
   std::size_t ctid_field = npos;  ///< npos: not selected
   std::size_t gone_field = npos;  ///< boolean: the row is gone, so its deletion is moved; npos: rows are there
+  bool skips_gone = false;        ///< of a row that is gone nothing is moved
   bool repeats = false;           ///< several keys may be for one row: in a batch it is moved once for all of them
 
   std::size_t main_fields() const noexcept { return schema->columns.size(); }

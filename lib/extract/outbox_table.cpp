@@ -149,6 +149,7 @@ Result<std::unique_ptr<ClaimTable>> describe_outbox_table(pg::Connection& connec
   std::vector<std::string> own;
   for (const pg::KeyColumn& k : notes->key) own.push_back(k.name);
   table->repeats = own != row_key;
+  table->skips_gone = options.skip_gone;
   PGCH_TRY(check_rights(connection, rows, *notes, wait));
   PGCH_TRY(table->place(std::move(rows), *std::move(notes)));
   return std::unique_ptr<ClaimTable>(std::move(table));

@@ -40,7 +40,8 @@ Result<void> encode(const TablePlan& plan, const TargetOptions& target, const Ro
     return halt(Errc::internal, "a batch came that its table was not prepared for");
   if (!plan.has_deleted && has_removes(batch)) {
     return halt(Errc::schema, plan.quoted + " has no column " + target.deleted_column +
-                                  ", so a deleted row can't be told to it: add it (UInt8), or move inserts only");
+                                  ", so a deleted row can't be told to it: add it (UInt8), or move inserts only "
+                                  "(outbox and keys: table.gone = \"skip\")");
   }
   out.clear();
   std::size_t flags = 0;

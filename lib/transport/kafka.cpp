@@ -27,7 +27,8 @@ class KafkaTransport final : public Transport {
       if (!options_.lookup)
         return halt(Errc::config, "a consumer of keys needs to know where to look the rows up (KafkaOptions::lookup)");
       PGCH_ASSIGN(std::unique_ptr<RowLookup> lookup, options_.lookup());
-      receiver.extractor = transport::make_looked_up(std::move(receiver.extractor), std::move(lookup));
+      receiver.extractor =
+          transport::make_looked_up(std::move(receiver.extractor), std::move(lookup), options_.skip_gone);
     }
     receiver.journal = transport::make_commit_journal(ownership);
     receiver.dead_letters = transport::make_kafka_dead_letters(options_);

@@ -10,8 +10,8 @@ namespace {
 
 class LookedUp final : public Extractor {
  public:
-  LookedUp(std::unique_ptr<Extractor> keys, std::unique_ptr<RowLookup> lookup)
-      : inner_(std::move(keys)), lookup_(std::move(lookup)) {}
+  LookedUp(std::unique_ptr<Extractor> keys, std::unique_ptr<RowLookup> lookup, bool skip_gone)
+      : inner_(std::move(keys)), lookup_(std::move(lookup)), skip_gone_(skip_gone) {}
 
   // A row that is looked up again may be another by now: it keeps the version of its message, and a later change has a
   // later message.
@@ -44,6 +44,7 @@ class LookedUp final : public Extractor {
 
   std::unique_ptr<Extractor> inner_;
   std::unique_ptr<RowLookup> lookup_;
+  bool skip_gone_;
   RowBatch keys_;
 };
 
@@ -77,7 +78,7 @@ Result<void> LookedUp::fill(RowBatch& into) {
   PGCH_TRY(set_aside(found.unfit, into));
   const std::uint32_t there = into.rows;
   for (std::uint32_t k = 0; k < keys_.rows; ++k) {
-    if (known[k]) continue;
+    if (known[k] || skip_gone_) continue;
     into.ordinals.push_back(k);
     ++into.rows;
   }
@@ -126,8 +127,9 @@ Result<void> LookedUp::set_aside(const std::vector<Found::Unfit>& unfit, RowBatc
 
 }  // namespace
 
-std::unique_ptr<Extractor> make_looked_up(std::unique_ptr<Extractor> keys, std::unique_ptr<RowLookup> lookup) {
-  return std::make_unique<LookedUp>(std::move(keys), std::move(lookup));
+std::unique_ptr<Extractor> make_looked_up(std::unique_ptr<Extractor> keys, std::unique_ptr<RowLookup> lookup,
+                                          bool skip_gone) {
+  return std::make_unique<LookedUp>(std::move(keys), std::move(lookup), skip_gone);
 }
 
 }  // namespace pgch::transport

@@ -171,6 +171,24 @@ TEST_CASE(
   CHECK_FALSE(consumer.receiver.extractor->traits().exact_replay);
 }
 
+TEST_CASE("of keys whose rows are gone nothing comes, if that is wanted, also when they are all") {
+  TestSchema db;
+  db.run("CREATE TABLE t (id int8 PRIMARY KEY, name text); INSERT INTO t VALUES (2, 'two')");
+  KeyBroker broker(db, "t");
+  broker.options.skip_gone = true;
+  broker.create();
+  broker.produce({{"1", R"({"id":1})"}, {"2", R"({"id":2})"}, {"3", "(none)"}});
+  Consuming consumer(broker);
+  RowBatch batch = consumer.next();
+  CHECK(ids_of(batch) == std::vector<std::int64_t>{2});
+  CHECK(batch.ordinals == std::vector<std::uint32_t>{1});
+  consumer.settle(must(consumer.intend(batch)));
+  broker.produce({{"1", R"({"id":1})"}});
+  batch = consumer.next();
+  CHECK(batch.rows == 0);
+  consumer.settle(must(consumer.intend(batch)));
+}
+
 TEST_CASE("while PostgreSQL can't be asked no key is lost: they are read again from the topic, also after a crash") {
   TestSchema db;
   db.run("CREATE TABLE t (id int8 PRIMARY KEY, name text); INSERT INTO t SELECT i, 'n' FROM generate_series(1, 30) i");

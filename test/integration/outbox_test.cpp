@@ -324,6 +324,86 @@ TEST_CASE("a partitioned table's outbox notes what is written to its partitions"
   CHECK(replica.text().empty());
 }
 
+TEST_CASE(
+    "rows that are gone can be skipped: their notes are deleted, also when a batch has no others, and after a crash") {
+  TestSchema db;
+  db.run("CREATE TABLE t (id bigint PRIMARY KEY, name text)");
+  OutboxOptions options = outbox(db, "t");
+  set_up(db, options);
+  options.skip_gone = true;
+  db.run("INSERT INTO t SELECT g, 'n' || g FROM generate_series(1, 20) g; DELETE FROM t WHERE id > 5");
+  std::vector<Intent> pending;
+  {
+    auto x = opened(options, db.context);
+    RowBatch batch;
+    REQUIRE(next_batch(*x, batch, db.context));
+    CHECK(batch.rows == 5);
+    CHECK(batch.ops.empty());
+    pending.push_back(intent_of(batch));
+  }
+  {
+    auto x = opened(options, db.context, pending);
+    Replica replica;
+    drain(*x, replica, db.context);
+    CHECK(replica.text() == source_text(db, "t"));
+    CHECK(replica.moved == 5);
+  }
+  CHECK(db.one("SELECT count(*) FROM " + options.table + "_outbox") == "0");
+  db.run("DELETE FROM t");
+  auto x = opened(options, db.context);
+  RowBatch batch;
+  REQUIRE(next_batch(*x, batch, db.context));
+  CHECK(batch.rows == 0);
+  REQUIRE(x->acknowledge(batch.stream, batch.position));
+  CHECK_FALSE(next_batch(*x, batch, db.context));
+  CHECK(x->take_acknowledged().size() == 1);
+  CHECK(db.one("SELECT count(*) FROM " + options.table + "_outbox") == "0");
+}
+
+TEST_CASE("a trigger that keeps notes is told, and none is deleted") {
+  TestSchema db;
+  db.run(s4);
+  db.run(
+      "INSERT INTO source_table (name) SELECT 'n' FROM generate_series(1, 5); "
+      "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF OLD.id = 3 THEN RETURN NULL; END IF; RETURN "
+      "OLD; END'; "
+      "CREATE TRIGGER no BEFORE DELETE ON events_table FOR EACH ROW EXECUTE FUNCTION no()");
+  auto x = opened(outbox(db, "source_table", "events_table"), db.context);
+  RowBatch batch;
+  REQUIRE(next_batch(*x, batch, db.context));
+  REQUIRE(x->acknowledge(batch.stream, batch.position));
+  std::optional<Error> error;
+  for (int i = 0; i < 100 && !error; ++i) {
+    auto got = x->fetch(batch, {}, db.context.clock.now() + std::chrono::seconds(1));
+    if (!got) error = got.error();
+  }
+  REQUIRE(error);
+  CHECK(error->recovery == Recovery::halt);
+  CHECK_THAT(error->message, Catch::Matchers::Contains("let the DELETE through"));
+  CHECK(x->take_acknowledged().empty());
+  CHECK(db.one("SELECT count(*) FROM events_table") == "5");
+}
+
+TEST_CASE("a user who may not claim notes is told which GRANTs are missing, and with just them it works") {
+  TestSchema db;
+  db.run(s4);
+  db.run("INSERT INTO source_table (name) SELECT 'n' FROM generate_series(1, 5)");
+  const std::string role = db.name + "_reader";
+  db.run("CREATE ROLE " + role + " LOGIN; GRANT USAGE ON SCHEMA " + db.name + " TO " + role +
+         "; GRANT SELECT ON source_table, events_table TO " + role);
+  OutboxOptions options = outbox(db, "source_table", "events_table");
+  options.postgres.conninfo += " user=" + role;
+  CHECK_THAT(refused(options, db.context), Catch::Matchers::Contains("GRANT SELECT, UPDATE, DELETE ON"));
+  db.run("GRANT UPDATE, DELETE ON events_table TO " + role);
+  Replica replica;
+  {
+    auto x = opened(options, db.context);
+    drain(*x, replica, db.context);
+  }
+  CHECK(replica.moved == 5);
+  db.run("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
 TEST_CASE("what is wrong with an outbox has its sentence") {
   TestSchema db;
   db.run(

@@ -27,8 +27,9 @@ struct OutboxOptions {
   std::string outbox;  ///< empty: "<table>_outbox"; without a schema: in the table's
   ColumnSelection columns;
   std::vector<std::string>
-      key;             ///< columns of the outbox that hold the source's key, in its order; empty: of its names
-  std::string stream;  ///< name of the stream in the journal and on Kafka; empty: "outbox:<schema.table>"
+      key;                 ///< columns of the outbox that hold the source's key, in its order; empty: of its names
+  std::string stream;      ///< name of the stream in the journal and on Kafka; empty: "outbox:<schema.table>"
+  bool skip_gone = false;  ///< false: a row that is gone moves as RowOp::remove; true: its note is deleted, no more
   /// Several drainers, exactly once and in order for each row: each takes the notes whose row's key hashes to its
   /// share.
   std::uint32_t share = 1, shares = 1;

@@ -42,6 +42,7 @@ struct KafkaOptions {
   std::function<Result<TableSchema>()> schema;
   /// Consumer, format "key": what the rows are looked up with; asked once, by make_receiver().
   std::function<Result<std::unique_ptr<RowLookup>>()> lookup;
+  bool skip_gone = false;  ///< … and of keys whose rows are gone nothing comes; false: RowOp::remove
 };
 PGCH_EXPORT Result<std::unique_ptr<Transport>> make_kafka(KafkaOptions options);
 
