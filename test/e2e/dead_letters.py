@@ -58,7 +58,7 @@ def letters_of_a_topic_are_replayed_once_when_the_target_is_mended(w):
     w.expect(0, "2 dead letters dropped", "dlq", "drop", *junk, "--yes", *arguments)
     # Mended, and replayed: each row is there once.
     w.expect(0, "", "query", *there[:2], "ALTER TABLE t MODIFY COLUMN day Date32")
-    w.expect(0, "1 dead letter replayed", "dlq", "replay", "--reason", letters[0]["reason"], first, *arguments)
+    w.expect(0, "1 dead letter replayed", "dlq", "replay", "--reason", "Date", first, *arguments)
     w.expect(2, "no dead letter", "dlq", "replay", first, *arguments)
     w.expect(0, "19 dead letters replayed", "dlq", "replay", "--all", *arguments)
     w.expect(0, "Done: 20 rows", "consume", "--once", *arguments)
@@ -81,7 +81,7 @@ def a_killed_replay_sends_each_message_once(w):
     killed = 0
     for _ in range(KILLS):
         child = subprocess.Popen([PGCH, "dlq", "replay", "--all", *arguments], env=w.env, cwd=w.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0.05, 1.2))
+        time.sleep(random.uniform(0.5, 2.5))
         killed += child.poll() is None
         child.send_signal(signal.SIGKILL)
         child.wait()
