@@ -50,6 +50,7 @@ std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
 std::vector<std::string> words_of(const CLI::App& app, const CLI::App& verb) {
   std::vector<std::string> out;
   if (verb.get_name() == "completion") out = {"bash", "zsh"};
+  if (verb.get_name() == "dlq") out = {"list", "show", "replay", "drop"};
   if (verb.get_name() == "help") {
     out = {"settings"};
     for (const CLI::App* one : verbs_of(app)) out.push_back(one->get_name());

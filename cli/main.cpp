@@ -142,8 +142,9 @@ int main_of(int argc, char** argv) {
       "it\n"
       "names isn't there or doesn't fit), 3 differences found, 4 done with dead letters, 130 interrupted.\n"
       "Help on a command: pgch help run; on all settings: pgch help settings\n");
-  for (auto* add : {add_run, add_snapshot, add_produce, add_consume, add_verify, add_repair, add_check, add_setup,
-                    add_teardown, add_ddl, add_status, add_query, add_serve, add_generate, add_completion, add_help}) {
+  for (auto* add :
+       {add_run, add_snapshot, add_produce, add_consume, add_verify, add_repair, add_check, add_setup, add_teardown,
+        add_ddl, add_status, add_dlq, add_replay, add_query, add_serve, add_generate, add_completion, add_help}) {
     add(app, program);
   }
   for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) verb->group("Commands");

@@ -69,6 +69,22 @@ Result<std::string> key_list(const SourceTable& described) {
   return key;
 }
 
+Result<std::string> key_condition(const SourceTable& described) {
+  std::string out;
+  std::size_t n = 0;
+  for (const std::size_t i : key_indexes(described.schema)) {
+    auto column = quote_postgres(described.source_columns[i]);
+    if (!column) return std::move(column).error();
+    out += fmt::format("{}{} = ${}", out.empty() ? "" : " AND ", *column, ++n);
+  }
+  return out;
+}
+
+Error no_second_time(const TableConfig& table, const std::string& why) {
+  return halt(Errc::unsupported,
+              fmt::format("{}, so a row of table {} can't be sent once more; pgch repair copies it", why, table.name));
+}
+
 bool is_yes(const std::optional<std::string>& cell) noexcept { return cell && (*cell == "t" || *cell == "true"); }
 
 }  // namespace pgch::cli

@@ -24,6 +24,8 @@ struct Method {
   Result<std::vector<std::string>> (*setup_sql)(PostgresSession& source, const TableConfig& table,
                                                 const SourceTable& described);
   Result<std::vector<std::string>> (*teardown_sql)(const TableConfig& table);
+  /// A statement that has the row whose key is $1, $2 … moved once more, and returns a row if it is there.
+  Result<std::string> (*again_sql)(PostgresSession& source, const TableConfig& table, const SourceTable& described);
   /// How many rows wait; nullopt if the method can't tell.
   Result<std::optional<std::uint64_t>> (*unsent)(PostgresSession& source, const TableConfig& table);
 };
@@ -46,6 +48,10 @@ Result<std::string> index_name(const TableConfig& table, const std::string& colu
 Result<std::string> index_in_schema(const TableConfig& table, const std::string& column, const std::string& suffix);
 /// The source's own names of the key's columns, quoted, with commas between them.
 Result<std::string> key_list(const SourceTable& described);
+/// "key" = $1 AND …: the condition for one row.
+Result<std::string> key_condition(const SourceTable& described);
+/// What a method says that can't have a row moved once more.
+Error no_second_time(const TableConfig& table, const std::string& why);
 /// "t" or "true".
 bool is_yes(const std::optional<std::string>& cell) noexcept;
 

@@ -109,6 +109,16 @@ Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
                                   "ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *flag};
 }
 
+Result<std::string> again_sql(PostgresSession&, const TableConfig& table, const SourceTable& described) {
+  auto name = quote_postgres_table(table.name);
+  if (!name) return std::move(name).error();
+  auto flag = quote_postgres(table.flag_column);
+  if (!flag) return std::move(flag).error();
+  auto key = key_condition(described);
+  if (!key) return std::move(key).error();
+  return "UPDATE " + *name + " SET " + *flag + " = FALSE WHERE " + *key + " RETURNING 1";
+}
+
 Result<std::optional<std::uint64_t>> unsent(PostgresSession& source, const TableConfig& table) {
   auto name = quote_postgres_table(table.name);
   if (!name) return std::move(name).error();
@@ -121,6 +131,6 @@ Result<std::optional<std::uint64_t>> unsent(PostgresSession& source, const Table
 
 }  // namespace
 
-const Method flag_method{"flag", make, check, describe, setup_sql, teardown_sql, unsent};
+const Method flag_method{"flag", make, check, describe, setup_sql, teardown_sql, again_sql, unsent};
 
 }  // namespace pgch::cli

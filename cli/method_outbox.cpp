@@ -102,6 +102,21 @@ Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
   return statements;
 }
 
+Result<std::string> again_sql(PostgresSession& source, const TableConfig& table, const SourceTable& described) {
+  auto facts = outbox_facts(source, table);
+  if (!facts) return std::move(facts).error();
+  if (!facts->exists || !facts->ours)
+    return no_second_time(table, "its outbox " + facts->name + " has a form of its own");
+  auto name = quote_postgres_table(table.name);
+  if (!name) return std::move(name).error();
+  auto key = key_list(described);
+  if (!key) return std::move(key).error();
+  auto condition = key_condition(described);
+  if (!condition) return std::move(condition).error();
+  return "INSERT INTO " + facts->name + " (_op, " + *key + ") SELECT 'U', " + *key + " FROM " + *name + " WHERE " +
+         *condition + " RETURNING 1";
+}
+
 Result<std::optional<std::uint64_t>> unsent(PostgresSession& source, const TableConfig& table) {
   auto facts = outbox_facts(source, table);
   if (!facts) return std::move(facts).error();
@@ -113,6 +128,6 @@ Result<std::optional<std::uint64_t>> unsent(PostgresSession& source, const Table
 
 }  // namespace
 
-const Method outbox_method{"outbox", make, check, describe, setup_sql, teardown_sql, unsent};
+const Method outbox_method{"outbox", make, check, describe, setup_sql, teardown_sql, again_sql, unsent};
 
 }  // namespace pgch::cli

@@ -223,6 +223,21 @@ Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
   return out;
 }
 
+// Its transaction becomes a new one, and nothing else is changed.
+Result<std::string> again_sql(PostgresSession&, const TableConfig& table, const SourceTable& described) {
+  if (table.poll.form == PollForm::plain) return no_second_time(table, "the plain form looks above its cursor only");
+  auto name = quote_postgres_table(table.name);
+  if (!name) return std::move(name).error();
+  auto key = key_condition(described);
+  if (!key) return std::move(key).error();
+  const std::string own =
+      by_column(table) ? table.poll.xid_column : described.source_columns[key_indexes(described.schema).front()];
+  auto column = quote_postgres(own);
+  if (!column) return std::move(column).error();
+  return "UPDATE " + *name + " SET " + *column + " = " + (by_column(table) ? "pg_current_xact_id()" : *column) +
+         " WHERE " + *key + " RETURNING 1";
+}
+
 // Only the cursor could tell, and a running pipeline has it.
 Result<std::optional<std::uint64_t>> unsent(PostgresSession&, const TableConfig&) {
   return std::optional<std::uint64_t>();
@@ -230,7 +245,7 @@ Result<std::optional<std::uint64_t>> unsent(PostgresSession&, const TableConfig&
 
 }  // namespace
 
-const Method poll_method{"poll", make, check, describe, setup_sql, teardown_sql, unsent};
-const Method notify_method{"notify", make, check, describe, setup_sql, teardown_sql, unsent};
+const Method poll_method{"poll", make, check, describe, setup_sql, teardown_sql, again_sql, unsent};
+const Method notify_method{"notify", make, check, describe, setup_sql, teardown_sql, again_sql, unsent};
 
 }  // namespace pgch::cli

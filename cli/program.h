@@ -74,6 +74,8 @@ void add_generate(CLI::App&, Program&);
 void add_query(CLI::App&, Program&);
 void add_serve(CLI::App&, Program&);
 void add_snapshot(CLI::App&, Program&);
+void add_dlq(CLI::App&, Program&);
+void add_replay(CLI::App&, Program&);
 void add_status(CLI::App&, Program&);
 void add_completion(CLI::App&, Program&);
 void add_help(CLI::App&, Program&);

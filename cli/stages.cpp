@@ -118,6 +118,15 @@ Result<void> make_topic(const KafkaOptions& options, const Context& context) {
   return no_kafka();
 #endif
 }
+Result<std::vector<GroupMove>> move_group(const KafkaOptions& options, const GroupStart& start,
+                                          const Context& context) {
+#ifdef PGCH_HAVE_KAFKA
+  return set_group_start(options, start, context);
+#else
+  (void)options, (void)start, (void)context;
+  return no_kafka();
+#endif
+}
 Result<void> drop_topic(const KafkaOptions& options, const Context& context) {
 #ifdef PGCH_HAVE_KAFKA
   return delete_topic(options, context);

@@ -3,8 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 
+#include "letters.h"
 #include "method.h"
 #include "pgch/checkpoint/file.h"
 #include "pgch/load/clickhouse.h"
@@ -34,32 +34,28 @@ class Facts {
   int status_ = exit_done;  // the worst of its errors
 };
 
-std::uint64_t lines_of(const std::string& path) {
-  std::uint64_t lines = 0;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) ++lines;
-  return lines;
-}
-
 // Of both halves: the file of the producing one and the topic of the consuming one.
 void dead_letter_facts(Session& session, const TableConfig& table, Facts& facts) {
-  const std::string file = dead_letters_path(journal_of(session.config, table));
-  const std::uint64_t in_file = lines_of(file);
-  std::uint64_t in_topic = 0;
-  std::string topic;
-  if (session.config.use_kafka) {
-    KafkaOptions kafka = kafka_of(session.config, table);
-    topic = kafka.topic = dead_letter_topic(kafka);
-    auto partitions = topic_info(kafka, session.context());
-    if (partitions) {
-      for (const PartitionInfo& one : *partitions) in_topic += static_cast<std::uint64_t>(one.high - one.low);
-    } else if (partitions.error().code != Errc::not_found) {  // it is made with the first dead letter
-      facts.error("dead_letters_error", partitions.error());
-    }
+  std::uint64_t all = 0;
+  std::string file, topic;
+  auto boxes = letter_boxes(session, table);
+  if (!boxes) {
+    facts.error("dead_letters_error", boxes.error());
+    return;
   }
-  facts.number("dead_letters", in_file + in_topic);
-  if (in_file != 0) facts.text("dead_letter_file", file);
-  if (in_topic != 0) facts.text("dead_letter_topic", topic);
+  for (const auto& box : *boxes) {
+    auto letters = box->list(false);
+    if (!letters) {
+      facts.error("dead_letters_error", letters.error());
+      continue;
+    }
+    all += letters->size();
+    // The file comes first.
+    if (!letters->empty()) (&box == &boxes->front() ? file : topic) = box->name();
+  }
+  facts.number("dead_letters", all);
+  if (!file.empty()) facts.text("dead_letter_file", file);
+  if (!topic.empty()) facts.text("dead_letter_topic", dead_letter_topic(kafka_of(session.config, table)));
 }
 
 void journal_facts(Session& session, const TableConfig& table, Facts& facts) {

@@ -139,6 +139,83 @@ class AdminClient final : public Admin {
     return out;
   }
 
+  Result<std::vector<std::int64_t>> offsets_at(const std::string& topic, std::int32_t count,
+                                               std::int64_t time_ms) override {
+    const PartitionList list(rd_kafka_topic_partition_list_new(count));
+    for (std::int32_t p = 0; p < count; ++p)
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset = time_ms;
+    const std::string doing = "asking for the offsets of topic " + topic + " at a time";
+    const auto code = ask([&](int ms) { return rd_kafka_offsets_for_times(client_.get(), list.get(), ms); });
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, doing);
+    PGCH_ASSIGN(const std::vector<Watermarks> ends, watermarks(topic, count));
+    std::vector<std::int64_t> out(static_cast<std::size_t>(count));
+    for (int i = 0; i < list->cnt; ++i) {
+      const rd_kafka_topic_partition_t& tp = list->elems[i];
+      if (tp.err != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(tp.err, doing);
+      const auto p = static_cast<std::size_t>(tp.partition);
+      out[p] = tp.offset < 0 ? ends[p].high : tp.offset;
+    }
+    return out;
+  }
+
+  Result<std::size_t> group_members() override {
+    std::array<const char*, 1> groups = {group_.c_str()};
+    const std::string doing = "asking for the members of group " + group_;
+    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, doing,
+                                        [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+                                          rd_kafka_DescribeConsumerGroups(client_.get(), groups.data(), groups.size(),
+                                                                          o, q);
+                                        }));
+    std::size_t n = 0;
+    const auto* found =
+        rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(event.get()), &n);
+    if (n != 1) return halt(Errc::internal, "Kafka: while " + doing + ": there was no answer for it");
+    if (const rd_kafka_error_t* e = rd_kafka_ConsumerGroupDescription_error(found[0]); e != nullptr) {
+      // A group that never was: newer brokers say so.
+      if (rd_kafka_error_code(e) == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return std::size_t{0};
+      return failed(rd_kafka_error_code(e), doing);
+    }
+    return rd_kafka_ConsumerGroupDescription_member_count(found[0]);
+  }
+
+  Result<void> commit(const std::string& topic, const std::map<std::int32_t, CommittedOffset>& offsets) override {
+    const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
+    for (const auto& [partition, committed] : offsets) {
+      rd_kafka_topic_partition_t* tp = rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+      tp->offset = committed.offset;
+      if (committed.metadata.empty()) continue;
+      tp->metadata = rd_kafka_mem_malloc(client_.get(), committed.metadata.size());  // freed with the list
+      if (tp->metadata == nullptr) return halt(Errc::limit, "out of memory");
+      tp->metadata_size = committed.metadata.size();
+      std::copy(committed.metadata.begin(), committed.metadata.end(), static_cast<char*>(tp->metadata));
+    }
+    const GroupOffsets request(rd_kafka_AlterConsumerGroupOffsets_new(group_.c_str(), list.get()));
+    std::array<rd_kafka_AlterConsumerGroupOffsets_t*, 1> requests = {request.get()};
+    const std::string doing = "setting the offsets of group " + group_;
+    PGCH_ASSIGN(const Event event, wait(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, doing,
+                                        [&](const rd_kafka_AdminOptions_t* o, rd_kafka_queue_t* q) {
+                                          rd_kafka_AlterConsumerGroupOffsets(client_.get(), requests.data(),
+                                                                             requests.size(), o, q);
+                                        }));
+    std::size_t n = 0;
+    const rd_kafka_group_result_t** groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+        rd_kafka_event_AlterConsumerGroupOffsets_result(event.get()), &n);
+    for (std::size_t g = 0; g < n; ++g) {
+      if (const rd_kafka_error_t* e = rd_kafka_group_result_error(groups[g]); e != nullptr)
+        return failed(rd_kafka_error_code(e), doing);
+      const rd_kafka_topic_partition_list_t* answered = rd_kafka_group_result_partitions(groups[g]);
+      for (int i = 0; answered != nullptr && i < answered->cnt; ++i) {
+        const auto code = answered->elems[i].err;
+        // Who is no member may commit only while there is none.
+        if (code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP ||
+            code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)
+          return halt(Errc::conflict, "group " + group_ + " has members: stop its consumers first");
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(code, doing);
+      }
+    }
+    return {};
+  }
+
  private:
   Error failed(rd_kafka_resp_err_t code, const std::string& doing) {
     if (context_.stop.stop_requested()) return retry(Errc::stopped, "Kafka: stopped while " + doing);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,13 @@ class Admin {
   virtual Result<void> remove(const std::string& topic) = 0;
   virtual Result<std::vector<Watermarks>> watermarks(const std::string& topic, std::int32_t partitions) = 0;
   virtual Result<std::vector<CommittedOffset>> committed(const std::string& topic, std::int32_t partitions) = 0;
+  /// By partition: the offset of the first record that was written at that time or later; the end, if there is none.
+  virtual Result<std::vector<std::int64_t>> offsets_at(const std::string& topic, std::int32_t partitions,
+                                                       std::int64_t time_ms) = 0;
+  /// Members that the group has now.
+  virtual Result<std::size_t> group_members() = 0;
+  /// Commits for the group, which has no members; else Errc::conflict.
+  virtual Result<void> commit(const std::string& topic, const std::map<std::int32_t, CommittedOffset>& offsets) = 0;
 };
 
 }  // namespace pgch::kafka

@@ -39,6 +39,7 @@ std::string_view Record::value() const noexcept {
   return message_->payload == nullptr ? std::string_view()
                                       : std::string_view(static_cast<const char*>(message_->payload), message_->len);
 }
+std::int64_t Record::time_ms() const noexcept { return rd_kafka_message_timestamp(message_, nullptr); }
 int Record::error() const noexcept { return message_->err; }
 bool Record::is_end() const noexcept { return message_->err == RD_KAFKA_RESP_ERR__PARTITION_EOF; }
 bool Record::is_out_of_range() const noexcept {
@@ -65,6 +66,16 @@ void RecordHeaders::find(std::span<const std::string_view> names,
       if (names[n] == name) values[n] = std::string_view(static_cast<const char*>(value), value == nullptr ? 0 : size);
     }
   }
+}
+
+std::vector<std::pair<std::string, std::string>> RecordHeaders::all() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0; list_ != nullptr && rd_kafka_header_get_all(list_, i, &name, &value, &size) == 0; ++i)
+    out.emplace_back(name, value == nullptr ? std::string() : std::string(static_cast<const char*>(value), size));
+  return out;
 }
 
 void Records::clear() noexcept {
@@ -305,9 +316,10 @@ Result<std::unique_ptr<Consumer>> Consumer::join(const KafkaOptions& options, st
   return std::unique_ptr<Consumer>(std::move(consumer));
 }
 
-Result<std::unique_ptr<Consumer>> Consumer::read(const KafkaOptions& options, const Context& context) {
+Result<std::unique_ptr<Consumer>> Consumer::read(const KafkaOptions& options, const Context& context, Sees sees) {
   auto consumer = std::make_unique<KafkaConsumer>(context, options.topic);
-  PGCH_TRY(consumer->start(options, Role::reader, {}));
+  PGCH_TRY(consumer->start(options, Role::reader,
+                           {{"isolation.level", sees == Sees::all ? "read_uncommitted" : "read_committed"}}));
   return std::unique_ptr<Consumer>(std::move(consumer));
 }
 

@@ -31,6 +31,8 @@ class Record {
   std::string_view key() const noexcept;
   bool has_value() const noexcept;
   std::string_view value() const noexcept;
+  /// Milliseconds since 1970 UTC, -1 if there is none.
+  std::int64_t time_ms() const noexcept;
   int error() const noexcept;  ///< 0, or a consumer's error in place of a record
   /// Not a record: the partition's end is reached, and offset() is the next record's offset.
   bool is_end() const noexcept;
@@ -52,6 +54,8 @@ class RecordHeaders {
   RecordHeaders& operator=(const RecordHeaders&) = delete;
   /// Sets values[i] for each of names[i] that is there; the last one of a name counts. The views live as long as this.
   void find(std::span<const std::string_view> names, std::span<std::optional<std::string_view>> values) const;
+  /// All of them, in their order; a name may be there more than once.
+  std::vector<std::pair<std::string, std::string>> all() const;
 
  private:
   rd_kafka_headers_s* list_ = nullptr;
@@ -88,8 +92,11 @@ class Consumer {
   /// A member of options.group, subscribed to options.topic.
   static Result<std::unique_ptr<Consumer>> join(const KafkaOptions& options, std::int32_t partitions,
                                                 const Context& context);
-  /// No group: partitions are assigned by hand, records that are not committed to a transaction are seen too.
-  static Result<std::unique_ptr<Consumer>> read(const KafkaOptions& options, const Context& context);
+  /// No group: partitions are assigned by hand. Records of transactions that are not committed are seen, too, or the
+  /// reading ends at the first one that is not decided yet.
+  enum class Sees : std::uint8_t { all, committed };
+  static Result<std::unique_ptr<Consumer>> read(const KafkaOptions& options, const Context& context,
+                                                Sees sees = Sees::all);
   virtual ~Consumer() = default;
 
   /// Serves the group for up to `timeout_ms`; returns early when it wants something.

@@ -17,6 +17,7 @@ using Failure = Handle<rd_kafka_error_t, &rd_kafka_error_destroy>;
 using AdminOptions = Handle<rd_kafka_AdminOptions_t, &rd_kafka_AdminOptions_destroy>;
 using NewTopic = Handle<rd_kafka_NewTopic_t, &rd_kafka_NewTopic_destroy>;
 using OldTopic = Handle<rd_kafka_DeleteTopic_t, &rd_kafka_DeleteTopic_destroy>;
+using GroupOffsets = Handle<rd_kafka_AlterConsumerGroupOffsets_t, &rd_kafka_AlterConsumerGroupOffsets_destroy>;
 using ConfigResource = Handle<rd_kafka_ConfigResource_t, &rd_kafka_ConfigResource_destroy>;
 
 struct FreeMetadata {

@@ -193,7 +193,7 @@ Result<void> Settler::set_row_aside(const RowBatch& batch, const Error& why) {
   Rejected row{why.message,
                batch.places.empty() ? fmt::format("{} row {} of a batch", batch.stream, batch.ordinal_of(0))
                                     : fmt::format("{}@{}", batch.stream, batch.places[0]),
-               key_bytes(batch, 0, key), row_as_text(batch, 0)};
+               key_as_text(batch, 0, key), row_as_text(batch, 0)};
   ++counters_.rows_rejected;
   return put_dead(batch.stream, {std::move(row)});
 }

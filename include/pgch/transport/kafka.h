@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,5 +55,23 @@ struct PartitionInfo {
 PGCH_EXPORT Result<std::vector<PartitionInfo>> describe_topic(const KafkaOptions& options, const Context& context);
 PGCH_EXPORT Result<void> create_topic(const KafkaOptions& options, const Context& context);
 PGCH_EXPORT Result<void> delete_topic(const KafkaOptions& options, const Context& context);
+
+/// Where a consumer group is to begin: one of the first three.
+struct GroupStart {
+  bool beginning = false;
+  std::optional<std::int64_t> time_ms;           ///< the first message of then or later, since 1970 UTC
+  std::map<std::int32_t, std::int64_t> offsets;  ///< partition → offset; the other partitions stay as they are
+  bool may_skip = false;                         ///< also past messages that the group has not read yet
+  bool dry_run = false;                          ///< say it, and change nothing
+};
+struct GroupMove {
+  std::int32_t partition = 0;
+  std::int64_t from = -1, to = 0, end = 0;  ///< from: -1, if the group had nothing there
+};
+/// Sets where options.group begins to read options.topic when it is started next; it must have no members. What the
+/// group knows of a batch under way is kept: Errc::conflict if the start lies behind one that is not settled. Returns
+/// the partitions that were moved.
+PGCH_EXPORT Result<std::vector<GroupMove>> set_group_start(const KafkaOptions& options, const GroupStart& start,
+                                                           const Context& context);
 
 }  // namespace pgch
