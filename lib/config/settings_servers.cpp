@@ -44,12 +44,12 @@ std::vector<Setting> kafka_settings() {
            "kafka.group", [](D d) -> auto& { return d.config.kafka.group; }),
        {}},
       {"kafka.format",
-       "json or native",
+       "json, native or avro",
        "json",
        "",
-       "What a message looks like, for producer and consumer: one flat JSON object a row, or a block of many rows in "
-       "ClickHouse's Native format.",
-       word("kafka.format", {"json", "native"}, [](D d, const std::string& w) { d.config.kafka.format = w; }),
+       "What a message looks like, for producer and consumer: one flat JSON object a row; a block of many rows in "
+       "ClickHouse's Native format; or Avro with a schema registry, one row a message.",
+       word("kafka.format", {"json", "native", "avro"}, [](D d, const std::string& w) { d.config.kafka.format = w; }),
        {}},
       {"kafka.create_topic",
        "true/false",
