@@ -3,7 +3,7 @@
 # every test, and stops what it started. Needs nothing but Debian 12 and root (or sudo) the first time.
 #   --quick          without the tests that are labelled slow
 #   --filter REGEX   only the tests whose names match (as in ctest -R)
-# Your own servers instead: PGCH_TEST_PG (conninfo), PGCH_TEST_KAFKA (host:port), PGCH_LIBCHDB, PGCH_TEST_CH_OLD (URL).
+# Your own servers instead: PGCH_TEST_PG (conninfo), PGCH_TEST_KAFKA (host:port), PGCH_TEST_REGISTRY (URL), PGCH_LIBCHDB, PGCH_TEST_CH_OLD (URL).
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/support/lib.sh"
@@ -49,6 +49,8 @@ trap 'exit 143' TERM HUP
 if left=$(cat build/dev/servers 2>/dev/null) && [[ -d $left && $left == */pgch-test.?????? ]]; then "$support/down.sh" "$left" 8>&-; fi
 
 "$support/install.sh" all 8>&-
+"$support/install.sh" avro 8>&-
+"$support/registry.sh" fetch 8>&-
 test/integration/postgres_versions.sh --fetch 8>&-
 say "Building (build/dev)"
 # The cmake that runs is quiet unless it fails.

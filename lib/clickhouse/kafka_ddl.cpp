@@ -142,9 +142,12 @@ Result<std::string> clickhouse_kafka_ddl(const ClickHouseOptions& options, const
     return halt(Errc::unsupported,
                 "ClickHouse's Kafka engine tells messages' headers since 21.6, so an older one "
                 "can't know which rows it has read twice: use pgch's own consumer.");
-  if (kafka.format != "json" && kafka.format != "native")
-    return halt(Errc::unsupported, "ClickHouse's Kafka engine can't read messages of the format " + kafka.format +
-                                       " as pgch writes them: use json or native, or pgch's own consumer.");
+  if (kafka.format != "json" && kafka.format != "native") {
+    return halt(Errc::unsupported,
+                fmt::format("There is no SQL yet by which ClickHouse's Kafka engine reads pgch's format {}: use "
+                            "kafka.format = \"json\" or \"native\", or pgch's own consumer.",
+                            kafka.format));
+  }
   TargetOptions named = target;
   named.table = ch::target_table(target, schema);
   const ch::Reading reading{kafka, named, schema, server, kafka.format == "native", !schema.key_order.empty()};

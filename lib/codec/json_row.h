@@ -27,6 +27,9 @@ class JsonRowEncoder final : public RowEncoder {
   std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const override;
   /// The key column's JSON value, an array of them if there are several, nothing without a key.
   std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const override;
+  std::string_view no_form() const noexcept override {
+    return "holds text that is not UTF-8 or not JSON: it can't be written as JSON";
+  }
 
  private:
   struct Field {
@@ -65,6 +68,7 @@ class JsonRowDecoder final : public RowDecoder {
   /// Appends a row that has only its key (from a record's key); the other cells are NULL, or zero if not nullable.
   bool append_key(std::string_view key, RowBatch& batch);
   const std::string& reason() const noexcept override;
+  /// A zero begins Avro in Confluent's wire form.
 
  private:
   class Impl;

@@ -24,12 +24,15 @@ class RowEncoder {
   virtual std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const = 0;
   /// The same for the record's key; nothing if the table has none. Equal keys give equal bytes.
   virtual std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const = 0;
+  /// What a column does whose value has no form: the end of a sentence that begins with its name.
+  virtual std::string_view no_form() const noexcept = 0;
 };
 
 /// A record's bytes, as they lie in the client's memory.
 struct MessageView {
   std::string_view key, value;
   bool has_value = true;  ///< false: a tombstone
+  bool own = false;       ///< its headers say that pgch wrote it
 };
 
 enum class Decoded : std::uint8_t {

@@ -78,6 +78,7 @@ inline constexpr N days = 86'400'000;
 
 /// The sections, in the order of the documentation.
 std::vector<Setting> kafka_settings();
+std::vector<Setting> registry_settings();  ///< among those of [kafka]
 std::vector<Setting> clickhouse_settings();
 std::vector<Setting> type_settings();
 std::vector<Setting> table_settings();

@@ -201,6 +201,12 @@ Result<Config> finish(Draft draft) {
   if (!draft.clickhouse.password && !draft.clickhouse_password_file.empty()) {
     PGCH_ASSIGN(draft.clickhouse.password, read_secret(draft.clickhouse_password_file, "clickhouse.password_file"));
   }
+  SchemaRegistryOptions& registry = config.kafka.schema_registry;
+  if (registry.password.empty() && !draft.registry_password_file.empty()) {
+    PGCH_ASSIGN(registry.password, read_secret(draft.registry_password_file, "kafka.schema_registry_password_file"));
+  }
+  if (!registry.user.empty() && !registry.token.empty())
+    return halt(Errc::config, "\"kafka.schema_registry_user\" and \"kafka.schema_registry_token\" exclude each other.");
   config.postgres.conninfo = conninfo_of(draft.postgres);
   if (draft.postgres.password) config.postgres.password = *draft.postgres.password;
   config.clickhouse.url = url_of(draft.clickhouse);

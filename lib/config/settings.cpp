@@ -231,8 +231,8 @@ std::vector<Setting> running_settings() {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     std::vector<Setting> out = general_settings();
-    for (auto* part : {&postgres_settings, &kafka_settings, &clickhouse_settings, &running_settings, &type_settings,
-                       &table_settings}) {
+    for (auto* part : {&postgres_settings, &kafka_settings, &registry_settings, &clickhouse_settings, &running_settings,
+                       &type_settings, &table_settings}) {
       for (Setting& one : (*part)()) out.push_back(std::move(one));
     }
     return out;

@@ -29,7 +29,7 @@ struct Draft {
   Config config;
   PostgresAddress postgres;
   ClickHouseAddress clickhouse;
-  std::string postgres_password_file, clickhouse_password_file;
+  std::string postgres_password_file, clickhouse_password_file, registry_password_file;
   std::vector<std::pair<std::string, Given>> named_tables;  ///< by the last layer above the file that named any
   std::vector<std::pair<std::string, Given>> table_values;  ///< of the layers above the file, lowest first
 };

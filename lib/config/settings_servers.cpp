@@ -44,13 +44,14 @@ std::vector<Setting> kafka_settings() {
            "kafka.group", [](D d) -> auto& { return d.config.kafka.group; }),
        {}},
       {"kafka.format",
-       "json, key or native",
+       "json, key, native or avro",
        "json",
        "",
-       "What a message looks like, for producer and consumer: one flat JSON object a row; only the row's key, with "
-       "which "
-       "the consumer looks the row up in PostgreSQL; or a block of many rows in ClickHouse's Native format.",
-       word("kafka.format", {"json", "key", "native"}, [](D d, const std::string& w) { d.config.kafka.format = w; }),
+       "What a message looks like, for producer and consumer: one flat JSON object a row; only the row's key, with which "
+       "the consumer looks the row up in PostgreSQL; a block of many rows in ClickHouse's Native format; or Avro with a "
+       "schema registry, one row a message.",
+       word("kafka.format", {"json", "key", "native", "avro"},
+            [](D d, const std::string& w) { d.config.kafka.format = w; }),
        {}},
       {"kafka.create_topic",
        "true/false",

@@ -1,5 +1,10 @@
 #include "transport/formats.h"
 
+#ifdef PGCH_HAVE_AVRO
+#include "avro/row_decoder.h"
+#include "avro/row_encoder.h"
+#endif
+#include "base/try.h"
 #include "codec/json_row.h"
 #include "codec/native_message.h"
 #include "transport/block_packer.h"
@@ -20,21 +25,52 @@ codec::JsonRowOptions json_options(const KafkaOptions& options) {
 
 }  // namespace
 
-bool is_format(std::string_view name) noexcept { return name == "json" || name == "key" || name == "native"; }
-
-std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
-                                                std::shared_ptr<const TableSchema> schema) {
-  if (options.format == "native") {
-    codec::NativeOptions native{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
-    return std::make_unique<codec::NativeDecoder>(std::move(schema), std::move(native));
-  }
-  return std::make_unique<codec::JsonRowDecoder>(std::move(schema), json_options(options));
+Result<void> check_format(const KafkaOptions& options) {
+  if (options.format == "json" || options.format == "key" || options.format == "native") return {};
+  if (options.format != "avro") return halt(Errc::config, "Kafka: there is no format \"" + options.format + "\"");
+#ifdef PGCH_HAVE_AVRO
+  if (!options.schema_registry.url.empty()) return {};
+  return halt(Errc::config,
+              "The format avro needs a schema registry: set kafka.schema_registry to its address, such as "
+              "http://host:8081.");
+#else
+  return halt(Errc::unsupported,
+              "This build of pgch has no Avro: install libavro-dev and build it with -DPGCH_AVRO=ON, or use "
+              "kafka.format = \"json\" or \"native\".");
+#endif
 }
 
-std::unique_ptr<Packer> make_packer(const KafkaOptions& options) {
+Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& options,
+                                                        [[maybe_unused]] const Context& context,
+                                                        std::shared_ptr<const TableSchema> schema) {
+  PGCH_TRY(check_format(options));
+  std::unique_ptr<codec::RowDecoder> out;
+  if (options.format == "native") {
+    codec::NativeOptions native{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
+    out = std::make_unique<codec::NativeDecoder>(std::move(schema), std::move(native));
+#ifdef PGCH_HAVE_AVRO
+  } else if (options.format == "avro") {
+    PGCH_ASSIGN(auto registry, registry::make_schema_registry(options.schema_registry, context));
+    avro::AvroRowOptions rows{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
+    out = std::make_unique<avro::AvroRowDecoder>(std::move(schema), std::move(rows), std::move(registry));
+#endif
+  } else {
+    out = std::make_unique<codec::JsonRowDecoder>(std::move(schema), json_options(options));
+  }
+  return out;
+}
+
+Result<std::unique_ptr<Packer>> make_packer(const KafkaOptions& options, [[maybe_unused]] const Context& context) {
+  PGCH_TRY(check_format(options));
   if (options.format == "native") return make_block_packer(options);
-  return make_row_packer(options,
-                         std::make_unique<codec::JsonRowEncoder>(options.json_as_object, options.format == "key"));
+#ifdef PGCH_HAVE_AVRO
+  if (options.format == "avro") {
+    PGCH_ASSIGN(auto registry, registry::make_schema_registry(options.schema_registry, context));
+    return make_row_packer(options,
+                           std::make_unique<avro::AvroRowEncoder>(std::move(registry), options.topic + "-value"));
+  }
+#endif
+  return make_row_packer(options, std::make_unique<codec::JsonRowEncoder>(options.json_as_object, options.format == "key"));
 }
 
 std::size_t record_overhead(const KafkaOptions& options, const RowBatch& batch) {

@@ -10,9 +10,11 @@
 
 namespace pgch::transport {
 
-/// Is there a format of that name?
-bool is_format(std::string_view name) noexcept;
-/// `schema` is what the messages are turned into.
-std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options, std::shared_ptr<const TableSchema> schema);
+/// Errc::config or unsupported: there is no format of that name, this build lacks it, or a setting that it needs is
+/// missing.
+Result<void> check_format(const KafkaOptions& options);
+/// `schema` is what the messages are turned into. The context outlives the decoder.
+Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& options, const Context& context,
+                                                        std::shared_ptr<const TableSchema> schema);
 
 }  // namespace pgch::transport

@@ -62,7 +62,7 @@ Result<void> check(const KafkaOptions& options) {
   constexpr std::array<std::string_view, 5> codecs = {"none", "lz4", "zstd", "gzip", "snappy"};
   if (std::find(codecs.begin(), codecs.end(), options.compression) == codecs.end())
     return wrong("compression must be none, lz4, zstd, gzip or snappy");
-  if (!transport::is_format(options.format)) return wrong("there is no format \"" + options.format + "\"");
+  PGCH_TRY(transport::check_format(options));
   if (options.json_bytes_max == 0 || options.json_bytes_max > (1u << 30))
     return wrong("json_bytes_max must be between 1 byte and 1 GiB");
   if (options.producer_queue_bytes_max < 1024 || options.producer_queue_bytes_max > (1u << 30))

@@ -42,7 +42,8 @@ class KafkaReceiver final : public Extractor {
     schema_ = std::make_shared<const TableSchema>(std::move(schema));
     PGCH_TRY(ends_.look(options_, context));
     PGCH_ASSIGN(consumer_, kafka::Consumer::join(options_, ends_.partitions(), context));
-    filler_ = std::make_unique<BatchFiller>(options_, context, schema_, *consumer_, make_decoder(options_, schema_));
+    PGCH_ASSIGN(auto decoder, make_decoder(options_, *context_, schema_));
+    filler_ = std::make_unique<BatchFiller>(options_, context, schema_, *consumer_, std::move(decoder));
     {
       const std::lock_guard lock(ownership_->mutex);
       ownership_->consumer = consumer_;

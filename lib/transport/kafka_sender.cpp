@@ -57,7 +57,7 @@ class KafkaSender final : public Loader {
     PGCH_ASSIGN(const std::size_t topic_limit, admin_->message_bytes_max(options_.topic));
     bytes_max_ = options_.message_bytes_max == 0 ? topic_limit : std::min(options_.message_bytes_max, topic_limit);
     has_key_ = !key_indexes(schema).empty();
-    packer_ = make_packer(options_);
+    PGCH_ASSIGN(packer_, make_packer(options_, *context_));
     PGCH_TRY(packer_->open(std::make_shared<const TableSchema>(schema), {bytes_max_, partitions_}));
     return LoaderTraits{true, {}};
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pgch/batch.h"
+#include "pgch/context.h"
 #include "pgch/error.h"
 #include "pgch/transport/kafka.h"
 
@@ -45,8 +46,8 @@ class Packer {
   virtual Result<void> pack(const RowBatch& batch, Packed& out) = 0;
 };
 
-/// For options.format; `options` outlives it.
-std::unique_ptr<Packer> make_packer(const KafkaOptions& options);
+/// For options.format; options and context outlive it.
+Result<std::unique_ptr<Packer>> make_packer(const KafkaOptions& options, const Context& context);
 
 /// What a record of the batch costs beside its key and value: headers, lengths, deltas, the record batch's head.
 std::size_t record_overhead(const KafkaOptions& options, const RowBatch& batch);

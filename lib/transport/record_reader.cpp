@@ -25,16 +25,17 @@ Result<RecordReader::Outcome> RecordReader::take(const kafka::Record& record, Ro
   const kafka::RecordHeaders headers(record);
   headers.find(names, values);
   const auto& [stream, sequence_text, version_text, op_header, rows_header, format_header] = values;
+  const bool own = stream && sequence_text;
   const std::string_view named = format_header.value_or(rows_header ? "native" : "json");
-  if (stream && sequence_text && named != format_) return other_format(record, named);
-  if (!stream || !sequence_text) return read(record, version_text, op_header, batch);
+  if (own && named != format_) return other_format(record, named);
+  if (!own) return read(record, false, version_text, op_header, batch);
   const auto sequence = parse_sequence(*sequence_text);
   if (!sequence) return reject(record, "the header pgch-seq is not three numbers with dots between them", batch);
   // A stream's sequences are comparable within its epoch, which is one journal's: two producers that happen to have
   // the same stream name (two databases, say) have two, and neither's records are repeats of the other's.
   const std::uint64_t name = hash_of(*stream) ^ (sequence->epoch * 0x9E3779B97F4A7C15U);
   if (waters.has(name, *sequence)) return Outcome::repeat;
-  PGCH_ASSIGN(const Outcome outcome, read(record, version_text, op_header, batch));
+  PGCH_ASSIGN(const Outcome outcome, read(record, true, version_text, op_header, batch));
   // Not before it is known what became of the record: one that is tried again must not count as seen.
   waters.advance(name, *sequence);
   return outcome;
@@ -49,7 +50,8 @@ Error RecordReader::other_format(const kafka::Record& record, std::string_view n
                                 "consumers drain the topic first, or use another topic.");
 }
 
-Result<RecordReader::Outcome> RecordReader::read(const kafka::Record& record, std::optional<std::string_view> version,
+Result<RecordReader::Outcome> RecordReader::read(const kafka::Record& record, bool own,
+                                                 std::optional<std::string_view> version,
                                                  std::optional<std::string_view> op, RowBatch& batch) {
   auto number = std::optional<std::uint64_t>(static_cast<std::uint64_t>(record.offset()) + 1);
   if (version) number = parse_number(*version);
@@ -59,7 +61,7 @@ Result<RecordReader::Outcome> RecordReader::read(const kafka::Record& record, st
   if (!named) return reject(record, "the header pgch-op is neither insert, update nor remove", batch);
   const std::uint32_t before = batch.rows;
   PGCH_ASSIGN(const codec::Decoded decoded,
-              decoder_->append({record.key(), record.value(), record.has_value()}, batch));
+              decoder_->append({record.key(), record.value(), record.has_value(), own}, batch));
   if (decoded == codec::Decoded::rejected) return reject(record, decoder_->reason(), batch);
   batch.versions.resize(batch.rows, *number);
   batch.places.resize(batch.rows, static_cast<std::uint64_t>(record.offset()));

@@ -30,7 +30,7 @@ class RecordReader {
   Result<Outcome> take(const kafka::Record& record, RowBatch& batch, HighWaters& waters);
 
  private:
-  Result<Outcome> read(const kafka::Record& record, std::optional<std::string_view> version,
+  Result<Outcome> read(const kafka::Record& record, bool own, std::optional<std::string_view> version,
                        std::optional<std::string_view> op, RowBatch& batch);
   Error other_format(const kafka::Record& record, std::string_view named) const;
   Outcome reject(const kafka::Record& record, std::string reason, RowBatch& batch) const;

@@ -43,11 +43,11 @@ class RowPacker final : public Packer {
   }
 
  private:
-  static Error no_form(const std::string& name) {
+  Error no_form(const std::string& name) const {
     return Error{Errc::data,
                  Recovery::dead_letter,
                  false,
-                 "the column \"" + name + "\" holds text that is not UTF-8 or not JSON: it can't be written as JSON",
+                 "the column \"" + name + "\" " + std::string(encoder_->no_form()),
                  {}};
   }
 

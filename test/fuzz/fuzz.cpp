@@ -1,15 +1,21 @@
 // libFuzzer's entry for all decoders of strangers' bytes. Which one is named by PGCH_TEST_FUZZ: a type of `types`
-// below, or "copy", "json", "native", "native_message", "type_name". test/fuzz/run.sh runs them all.
+// below, or "copy", "json", "native", "native_message", "avro", "avro_schema", "type_name". test/fuzz/run.sh runs them
+// all.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
 
+#include "avro/row_decoder.h"
+#include "avro/row_encoder.h"
+#include "avro/row_schema.h"
+#include "avro/writer_schema.h"
 #include "clickhouse/native_block.h"
 #include "clickhouse/types.h"
 #include "codec/native_message.h"
 #include "model/packed.h"
 #include "pg/types.h"
+#include "test/support/fake_registry.h"
 #include "test/support/type_plans.h"
 
 using namespace pgch;
@@ -245,6 +251,61 @@ void fuzz_native_message(Bytes input) {
           "and comes back the same");
 }
 
+// What another program may have registered for the same table.
+constexpr const char* strange_schema =
+    R"({"type":"record","name":"r","fields":[{"name":"a","type":["null","int",{"type":"fixed","name":"f","size":3,)"
+    R"("logicalType":"decimal","precision":6,"scale":1}]},{"name":"x","type":{"type":"record","name":"n","fields":[)"
+    R"({"name":"next","type":["null","n"]},{"name":"all","type":{"type":"array","items":{"type":"map","values":"n"}}}]}},)"
+    R"({"name":"b","type":{"type":"enum","name":"e","symbols":["u","v"]}},{"name":"d","type":{"type":"array","items":["long","null"]}},)"
+    R"({"name":"e","type":[{"type":"record","name":"t","fields":[{"name":"b","type":{"type":"array","items":{"type":"long",)"
+    R"("logicalType":"timestamp-millis"}}},{"name":"a","type":"bytes"}]},"null"]},)"
+    R"({"name":"f","type":{"type":"map","values":{"type":"array","items":"string"}}},{"name":"g","type":["string","float","long"]}]})";
+
+void fuzz_avro(Bytes input) {
+  static const auto schema = [] {
+    auto all = std::make_shared<TableSchema>();
+    for (const char* type : {"Nullable(Decimal(20, 2))", "String", "Nullable(Bool)", "Array(Nullable(Int32))",
+                             "Tuple(a Nullable(String), b Array(DateTime64(6, 'UTC')))", "Map(String, Array(String))",
+                             "Nullable(Float64)"}) {
+      all->columns.push_back(spec_of(type));
+      all->columns.back().name = std::string(1, static_cast<char>('a' + all->columns.size() - 1));
+      all->columns.back().nullable = all->columns.size() != 2;
+    }
+    return all;
+  }();
+  static const auto schemas = [] {
+    auto made = std::make_shared<pgch::test::FakeSchemas>();
+    const auto own = avro::row_schema(*schema);
+    require(own && made->add(*own) == 1 && made->add(strange_schema) == 2, "both schemas are there");
+    return made;
+  }();
+  if (input.empty()) return;
+  avro::AvroRowOptions options;
+  options.ignore_unknown_fields = true;
+  avro::AvroRowDecoder decoder(schema, options, std::make_unique<pgch::test::FakeRegistry>(schemas));
+  const bool own = (std::to_integer<unsigned>(input[0]) & 1U) != 0;
+  const std::string message = std::string("\0\0\0\0", 4) + (own ? '\1' : '\2') + std::string(as_text(input.subspan(1)));
+  RowBatch batch;
+  batch.reset(schema);
+  const auto decoded = decoder.append({{}, message}, batch);
+  require(static_cast<bool>(decoded), "nothing is away");
+  if (*decoded != codec::Decoded::rows) {
+    require(batch.rows == 0 && batch.bytes() == 0, "a refused message leaves nothing");
+    return;
+  }
+  avro::AvroRowEncoder encoder(std::make_unique<pgch::test::FakeRegistry>(schemas), "t-value");
+  std::string out;
+  require(encoder.open(schema) && encoder.append_value(batch, 0, out) == npos, "what was read can be written");
+  RowBatch back;
+  back.reset(schema);
+  require(*decoder.append({{}, out}, back) == codec::Decoded::rows && content_hash(back) == content_hash(batch),
+          "and comes back the same");
+}
+
+void fuzz_avro_schema(Bytes input) {
+  if (const auto schema = avro::compile_schema(as_text(input))) (void)avro::name_of(*schema, 0).size();
+}
+
 void fuzz_type_name(Bytes input) {
   if (const auto type = ch::parse_type(as_text(input)))
     (void)ch::wire_type(ch::spec_of("c", *type), ch::Version{26, 7}).size();
@@ -268,11 +329,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_native(input);
   } else if (name == "native_message") {
     fuzz_native_message(input);
+  } else if (name == "avro") {
+    fuzz_avro(input);
+  } else if (name == "avro_schema") {
+    fuzz_avro_schema(input);
   } else if (name == "type_name") {
     fuzz_type_name(input);
   } else if (name == "list") {
     for (const auto& [one, type] : types()) std::printf("%s\n", one.c_str());
-    std::printf("copy\njson\nnative\nnative_message\ntype_name\n");
+    std::printf("copy\njson\nnative\nnative_message\navro\navro_schema\ntype_name\n");
     std::fflush(stdout);
     std::_Exit(0);  // libFuzzer takes an exit() for a crash
   } else {

@@ -13,7 +13,7 @@ shift || true
 out=${PGCH_TEST_FUZZ_DIR:-$root/build/fuzz}
 mkdir -p "$out/objects" "$out/broken"
 
-sources=(lib/base/hash.cpp lib/base/error.cpp lib/base/base64.cpp lib/model/*.cpp lib/codec/*.cpp
+sources=(lib/base/hash.cpp lib/base/error.cpp lib/base/base64.cpp lib/model/*.cpp lib/codec/*.cpp lib/avro/*.cpp
   lib/pg/{copy_binary,numeric,values,values_text,values_nested,types,type_map}.cpp
   lib/clickhouse/{native_block,native_nested,plan,sql,types,version}.cpp test/fuzz/fuzz.cpp)
 flags=(-std=c++20 -O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Ilib -Iinclude -I. -DFMT_HEADER_ONLY)
@@ -36,7 +36,7 @@ for source in "${sources[@]}"; do
   fi
 done
 for job in "${building[@]}"; do wait "$job" || die "the fuzzer does not build"; done
-$compiler "${flags[@]}" "${objects[@]}" -lsimdjson -lxxhash -o "$out/fuzz"
+$compiler "${flags[@]}" "${objects[@]}" -lsimdjson -lavro -lxxhash -o "$out/fuzz"
 
 if [ $# -gt 0 ]; then targets=("$@"); else mapfile -t targets < <(PGCH_TEST_FUZZ=list "$out/fuzz" -runs=1 2>/dev/null); fi
 [ ${#targets[@]} -gt 0 ] || die "the fuzzer names no targets"

@@ -8,6 +8,7 @@ set -uo pipefail
 [ -d "$1" ] || exit 0
 dir=$(absolute "$1")
 [ ! -d "$dir/old" ] || "$support/clickhouse_old.sh" stop "$dir/old" &
+[ ! -d "$dir/registry" ] || "$support/registry.sh" stop "$dir/registry" &
 [ ! -d "$dir/kafka" ] || "$support/kafka.sh" stop "$dir/kafka" &
 [ ! -d "$dir/postgres" ] || "$support/postgres.sh" stop "$dir/postgres" &
 wait

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# install.sh [build|test|postgres|kafka|chdb|old|servers|all|baseline]…: installs what is missing and nothing else; quick
+# install.sh [build|test|postgres|kafka|chdb|old|servers|all|avro|baseline]…: installs what is missing and nothing else; quick
 # when nothing is.
 #   build     compiler and libraries        test      what only the tests need when they run
 #   postgres  PostgreSQL 15                 kafka     Java and Maven, kcat
 #   chdb      npm, to fetch the engine      old       ClickHouse 18.16
 #   servers   these four                    all       all of the above (the default)
+#   avro      Python with the clients that the test of the format avro reads by, in a venv of the cache
 #   baseline  Python with the clients that the benchmarks compare with, in a venv of the cache
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # libssl-dev: pkg-config asks for it on behalf of libpq.
-build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
+build=(g++ cmake ninja-build pkg-config libpq-dev librdkafka-dev libavro-dev libsimdjson-dev libfmt-dev libcurl4-openssl-dev libssl-dev
   liblz4-dev libzstd-dev zlib1g-dev libxxhash-dev libtomlplusplus-dev libcli11-dev
   catch2 python3)
 test=(curl clang-14 clang-format clang-tidy-14 libclang-rt-14-dev postgresql-15-postgis-3 jq)
@@ -59,16 +60,18 @@ apt_install() {
   missing=()
 }
 
-baseline() {
-  local venv=$cache/baseline
+# venv NAME PACKAGE…: Python packages of a test, in the cache.
+venv() {
+  local name=$1 venv=$cache/$1
+  shift
   [ -e "$venv/complete" ] && return
   need python3 python3-venv
   apt_install
-  once baseline
-  say "Installing the Python clients of the baseline into $venv"
+  once "$name"
+  say "Installing Python packages into $venv: $*"
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install -q psycopg2-binary confluent-kafka clickhouse-connect >&2
+  "$venv/bin/pip" install -q "$@" >&2
   touch "$venv/complete"
 }
 
@@ -82,11 +85,14 @@ for set in "$@"; do
   case $set in chdb | servers | all) need_tool npm npm ;; esac
   case $set in old | servers | all) need clickhouse-server ;; esac
   case $set in
-    build | test | postgres | kafka | chdb | old | servers | all | baseline) ;;
-    *) die "unknown set $set; there are build, test, postgres, kafka, chdb, old, servers, all and baseline" ;;
+    build | test | postgres | kafka | chdb | old | servers | all | avro | baseline) ;;
+    *) die "unknown set $set; there are build, test, postgres, kafka, chdb, old, servers, all, avro and baseline" ;;
   esac
 done
 apt_install
 for set in "$@"; do
-  if [ "$set" = baseline ]; then baseline; fi
+  case $set in
+    avro) venv avro fastavro==1.13.1 confluent-kafka==2.16.1 ;;
+    baseline) venv baseline psycopg2-binary confluent-kafka clickhouse-connect ;;
+  esac
 done

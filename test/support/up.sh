@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
-# up.sh DIR [postgres|kafka|chdb|old]…: starts these servers (default: all) below DIR, in parallel, and writes DIR/env, to be
+# up.sh DIR [postgres|kafka|registry|chdb|old]…: starts these servers (default: all) below DIR, in parallel, and writes DIR/env, to be
 # sourced. down.sh DIR stops them; so does a failure here.
 set -euo pipefail
 # shellcheck source=test/support/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ $# -ge 1 ] || die "usage: up.sh DIR [postgres|kafka|chdb|old]…"
+[ $# -ge 1 ] || die "usage: up.sh DIR [postgres|kafka|registry|chdb|old]…"
 dir=$(absolute "$1")
 shift
-[ $# -gt 0 ] || set -- postgres kafka chdb old
+[ $# -gt 0 ] || set -- postgres kafka registry chdb old
 chmod 755 "$dir" # the user postgres has to pass
 trap '[ $? = 0 ] || "$support/down.sh" "$dir"' EXIT
 
 for part in "$@"; do
-  case $part in postgres | kafka | chdb | old) ;; *) die "up.sh knows postgres, kafka, chdb and old, not $part" ;; esac
+  case $part in postgres | kafka | registry | chdb | old) ;; *) die "up.sh knows postgres, kafka, registry, chdb and old, not $part" ;; esac
 done
 jobs=()
 for part in "$@"; do
   case $part in
     postgres) "$support/postgres.sh" start "$dir/postgres" & jobs+=($!) ;;
     kafka) "$support/kafka.sh" start "$dir/kafka" & jobs+=($!) ;;
+    registry) "$support/registry.sh" start "$dir/registry" & jobs+=($!) ;;
     old) "$support/clickhouse_old.sh" start "$dir/old" & jobs+=($!) ;;
     chdb)
       mkdir -p "$dir/chdb"

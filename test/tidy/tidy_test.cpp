@@ -73,9 +73,11 @@ const std::map<std::string, std::set<std::string>> layers = {
     {"pg", {"base", "model"}},
     {"clickhouse", {"base", "model"}},
     {"codec", {"base", "model", "clickhouse"}},
+    {"registry", {"base", "codec"}},
+    {"avro", {"base", "model", "codec", "registry"}},
     {"kafka", {"base"}},
     {"extract", {"base", "model", "pg"}},
-    {"transport", {"base", "model", "codec", "kafka"}},
+    {"transport", {"base", "model", "codec", "kafka", "avro", "registry"}},
     {"load", {"base", "model", "clickhouse", "pg"}},
     {"checkpoint", {"base", "model", "pg"}},
     {"pipeline", {"base", "model"}},
@@ -86,8 +88,9 @@ const std::map<std::string, std::set<std::string>> layers = {
 
 // A foreign header's beginning → the only folders that may include it.
 const std::map<std::string, std::set<std::string>> fences = {
-    {"libpq-fe.h", {"pg"}},    {"librdkafka/", {"kafka"}}, {"curl/", {"clickhouse"}}, {"dlfcn.h", {"clickhouse"}},
-    {"simdjson.h", {"codec"}}, {"httplib.h", {"serve"}},   {"toml++/", {"config"}},   {"xxhash.h", {"base"}},
+    {"libpq-fe.h", {"pg"}},      {"librdkafka/", {"kafka"}}, {"curl/", {"clickhouse", "registry"}},
+    {"dlfcn.h", {"clickhouse"}}, {"avro.h", {"avro"}},       {"simdjson.h", {"codec", "avro", "registry"}},
+    {"httplib.h", {"serve"}},    {"toml++/", {"config"}},    {"xxhash.h", {"base"}},
 };
 
 struct Ban {

@@ -1,6 +1,7 @@
 // pgch_types: every type, by every way, equal to PostgreSQL's own text. For each case a table is filled with edge
 // values and random rows; it goes by COPY BINARY → Native into the embedded engine, the same over HTTP, and through
-// JSON messages and Native blocks; then both sides are asked for texts by the case's rule, and compared row by row.
+// JSON messages, Avro messages and Native blocks; then both sides are asked for texts by the case's rule, and compared
+// row by row.
 //   pgch_types [--rows N] [--quick] [--seed N] [--only PART-OF-A-NAME] [--without EXTENSION] [--list]
 // --without: the cases of an extension that this server does not have; without it they fail there.
 // Needs PGCH_TEST_PG and PGCH_LIBCHDB. Exit status 0: all equal.
@@ -19,6 +20,11 @@
 #include <random>
 #include <thread>
 
+#ifdef PGCH_HAVE_AVRO
+#include "avro/row_decoder.h"
+#include "avro/row_encoder.h"
+#include "test/support/fake_registry.h"
+#endif
 #include "base/bytes.h"
 #include "base/try.h"
 #include "codec/json_row.h"
@@ -215,6 +221,33 @@ Result<void> by_json(const RowBatch& batch) {
   return halt(Errc::data, "json: the rows come back as others");
 }
 
+#ifdef PGCH_HAVE_AVRO
+// The same as Avro, by the schema that the encoder registers.
+Result<void> by_avro(const RowBatch& batch) {
+  const auto schemas = std::make_shared<test::FakeSchemas>();
+  avro::AvroRowEncoder encoder(std::make_unique<test::FakeRegistry>(schemas), "t-value");
+  PGCH_TRY(encoder.open(batch.schema));
+  avro::AvroRowOptions options;
+  options.bytes_max = 1U << 30;
+  avro::AvroRowDecoder decoder(batch.schema, options, std::make_unique<test::FakeRegistry>(schemas));
+  RowBatch back;
+  back.reset(batch.schema);
+  std::string message;
+  for (std::size_t r = 0; r < batch.rows; ++r) {
+    message.clear();
+    if (encoder.append_value(batch, r, message) != npos) return halt(Errc::data, "avro: a value has no message");
+    PGCH_ASSIGN(const codec::Decoded decoded, decoder.append({{}, message}, back));
+    if (decoded != codec::Decoded::rows)
+      return halt(Errc::data, "avro: " + decoder.reason() + " in row " + std::to_string(r));
+  }
+  back.version = batch.version;
+  if (content_hash(back) == content_hash(batch)) return {};
+  return halt(Errc::data, "avro: the rows come back as others");
+}
+#else
+Result<void> by_avro(const RowBatch&) { return {}; }
+#endif
+
 // The same as blocks of a few hundred rows.
 Result<void> by_native(const RowBatch& batch) {
   codec::NativeEncoder encoder;
@@ -268,7 +301,10 @@ Result<bool> move(World& world, const Case& c, const Way& way, bool json) {
     if (number == 1) PGCH_TRY(loader->prepare(*batch.schema));
     flagged = is_nested(batch.schema->columns[1].kind) && batch.schema->columns[1].nullable;
     if (json) PGCH_TRY(by_json(batch));
-    if (way.options == &world.embedded) PGCH_TRY(by_native(batch));
+    if (way.options == &world.embedded) {
+      PGCH_TRY(by_native(batch));
+      PGCH_TRY(by_avro(batch));
+    }
     PGCH_TRY(loader->load(batch, {"types", batch.stream, 1, number, number}));
   }
   scan->close();

@@ -10,12 +10,22 @@
 #include <string>
 #include <vector>
 
+#include "pgch/context.h"
 #include "pgch/export.h"
 #include "pgch/lookup.h"
 #include "pgch/schema.h"
 #include "pgch/transport.h"
 
 namespace pgch {
+
+/// Where the schemas of format avro are kept: Confluent's HTTP interface (Confluent, Karapace, Apicurio's ccompat …).
+struct SchemaRegistryOptions {
+  std::string url;         ///< "http://host:8081", "https://host/path"; without credentials
+  std::string user;        ///< empty: none; else with `password`
+  Secret password, token;  ///< `token`: bearer, if there is no user
+  std::string ca_file;     ///< empty: the system's certificates
+  std::uint32_t connect_timeout_ms = 5'000, request_timeout_ms = 15'000;
+};
 
 struct KafkaOptions {
   std::string bootstrap = "localhost:9092";
@@ -26,8 +36,9 @@ struct KafkaOptions {
   bool create_topic = true;       ///< make a missing topic (also that of the dead letters) …
   std::int32_t partitions = 3;    ///< … with so many partitions
   std::int32_t replication = 1;
-  std::string compression = "lz4";  ///< none, lz4, zstd, gzip, snappy
-  std::string format = "json";      ///< of a message: json, key, native (docs/WIRE.md)
+  std::string compression = "lz4";        ///< none, lz4, zstd, gzip, snappy
+  std::string format = "json";            ///< of a message: json, key, native, avro (docs/WIRE.md)
+  SchemaRegistryOptions schema_registry;  ///< format avro
   std::uint32_t linger_ms = 5;
   std::size_t producer_queue_bytes_max = 64u << 20;
   std::size_t message_bytes_max = 0;  ///< 0: the topic's limit

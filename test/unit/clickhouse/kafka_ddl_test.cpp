@@ -46,7 +46,8 @@ TEST_CASE("what the Kafka engine can't do rightly is refused with what to do ins
   ordered.order_by = "id";
   CHECK(has(text(clickhouse_kafka_ddl({}, ordered, logins(false), "26.7", {})), "table.order_by"));
   CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "21.3", {})), "21.6"));
-  CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "key"})), "use json or native"));
+  CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "key"})), "kafka.format"));
+  CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "avro"})), "kafka.format"));
   TableSchema nested = logins(true);
   nested.columns[1].kind = Kind::array;
   nested.columns[1].elements = {{"", Kind::int32, true, false, 0, 0, ""}};
