@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,8 @@ class RowEncoder {
 struct MessageView {
   std::string_view key, value;
   bool has_value = true;  ///< false: a tombstone
+  /// Of a header of pgch's: then the caller gives the row its version, whatever the message says.
+  std::optional<std::uint64_t> version{};
 };
 
 enum class Decoded : std::uint8_t {

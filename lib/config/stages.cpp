@@ -146,6 +146,13 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   }
   if (options.group.empty()) options.group = config.pipeline;
   if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
+  if (options.format == "debezium") {
+    // A connector sends every column, also those that are not moved.
+    for (const std::string& name : table.columns.exclude) options.ignore_fields.push_back(name);
+    if (std::string own = own_column(table); !own.empty()) options.ignore_fields.push_back(std::move(own));
+    const auto years = table.columns.types.as.find("years");
+    options.debezium.wide_years = years != table.columns.types.as.end() && years->second == "0000-9999";
+  }
   // One stream, whether it is woken or not.
   options.stream = std::string(table.method == "flag" ? "flag:" : "poll:") +
                    (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);

@@ -1,5 +1,6 @@
 #include "transport/formats.h"
 
+#include "codec/debezium.h"
 #include "codec/json_row.h"
 #include "codec/native_message.h"
 #include "transport/block_packer.h"
@@ -17,9 +18,28 @@ codec::JsonRowOptions json_options(const KafkaOptions& options) {
   return out;
 }
 
+codec::DebeziumDecoderOptions debezium_options(const KafkaOptions& options) {
+  using Modes = codec::DebeziumModes;
+  const DebeziumOptions& given = options.debezium;
+  codec::DebeziumDecoderOptions out;
+  out.row = json_options(options);
+  out.modes.time = given.time == "adaptive_time_microseconds" ? Modes::Time::adaptive_time_microseconds
+                   : given.time == "connect"                  ? Modes::Time::connect
+                   : given.time == "microseconds"             ? Modes::Time::microseconds
+                   : given.time == "nanoseconds"              ? Modes::Time::nanoseconds
+                                                              : Modes::Time::adaptive;
+  out.modes.decimal_as_string = given.decimal == "string";
+  out.modes.binary = given.binary == "hex"               ? Modes::Binary::hex
+                     : given.binary == "base64-url-safe" ? Modes::Binary::base64_url
+                                                         : Modes::Binary::base64;
+  out.version_by_lsn = given.version != "offset";
+  out.wide_years = given.wide_years;
+  return out;
+}
+
 }  // namespace
 
-bool is_format(std::string_view name) noexcept { return name == "json" || name == "native"; }
+bool is_format(std::string_view name) noexcept { return name == "json" || name == "native" || name == "debezium"; }
 
 std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
                                                 std::shared_ptr<const TableSchema> schema) {
@@ -27,6 +47,8 @@ std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
     codec::NativeOptions native{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
     return std::make_unique<codec::NativeDecoder>(std::move(schema), std::move(native));
   }
+  if (options.format == "debezium")
+    return std::make_unique<codec::DebeziumDecoder>(std::move(schema), debezium_options(options));
   return std::make_unique<codec::JsonRowDecoder>(std::move(schema), json_options(options));
 }
 
