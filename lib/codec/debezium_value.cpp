@@ -409,13 +409,29 @@ bool DebeziumValues::append_geometry(std::string_view raw, std::string& out) {
 
 bool DebeziumValues::append_map(std::string_view raw, std::string& out) {
   constexpr std::size_t map_depth = 2;
-  if (!is_string(raw)) {
-    out += raw;
-    return true;
+  std::string inner;
+  if (is_string(raw)) {
+    if (!unquote(raw)) return false;
+    if (check_json(text_, map_depth) != JsonFault::none) return wrong();
+    inner = text_;
+    inner.append(8, '\0');
+    raw = std::string_view(inner).substr(0, text_.size());
   }
-  if (!unquote(raw)) return false;
-  if (text_.empty() || text_.front() != '{' || check_json(text_, map_depth) != JsonFault::none) return wrong();
-  out += text_;
+  while (!raw.empty() && is_space(raw.front())) raw.remove_prefix(1);
+  if (raw.empty() || raw.front() != '{') return wrong();
+  // In the order in which hstore has them, which Java's maps don't keep.
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string_view name, value;
+  for (JsonPieces pieces(raw); pieces.next(name, value);) {
+    if (!is_string(name) || !unquote(name)) return wrong();
+    fields.emplace_back(text_, std::string(name) + ':' + std::string(value));
+  }
+  std::stable_sort(fields.begin(), fields.end(), [](const auto& a, const auto& b) {
+    return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first;
+  });
+  out += '{';
+  for (const auto& field : fields) out += (&field == fields.data() ? "" : ",") + field.second;
+  out += '}';
   return true;
 }
 
