@@ -52,6 +52,7 @@ if left=$(cat build/dev/servers 2>/dev/null) && [[ -d $left && $left == */pgch-t
 "$support/install.sh" avro 8>&-
 "$support/registry.sh" fetch 8>&-
 test/integration/postgres_versions.sh --fetch 8>&-
+"$support/connect.sh" 8>&- >/dev/null
 say "Building (build/dev)"
 # The cmake that runs is quiet unless it fails.
 cmake --preset dev >build/dev/configure.log 2>&1 || { cat build/dev/configure.log >&2; die "cmake failed"; }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,8 @@ struct MessageView {
   std::string_view key, value;
   bool has_value = true;  ///< false: a tombstone
   bool own = false;       ///< its headers say that pgch wrote it
+  /// Of a header of pgch's: then the caller gives the row its version, whatever the message says.
+  std::optional<std::uint64_t> version{};
 };
 
 enum class Decoded : std::uint8_t {

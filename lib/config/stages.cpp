@@ -148,6 +148,13 @@ KafkaOptions kafka_of(const Config& config, const TableConfig& table) {
   if (options.group.empty()) options.group = config.pipeline;
   if (options.bootstrap.empty()) options.bootstrap = "localhost:9092";
   options.skip_gone = table.skip_gone;
+  if (options.format == "debezium") {
+    // A connector sends every column, also those that are not moved.
+    for (const std::string& name : table.columns.exclude) options.ignore_fields.push_back(name);
+    if (std::string own = own_column(table); !own.empty()) options.ignore_fields.push_back(std::move(own));
+    const auto years = table.columns.types.as.find("years");
+    options.debezium.wide_years = years != table.columns.types.as.end() && years->second == "0000-9999";
+  }
   // One stream, whether it is woken or not.
   options.stream = (table.method == "notify" ? "poll" : table.method) + ":" +
                    (table.name.find('.') == std::string::npos ? "public." + table.name : table.name);

@@ -1,10 +1,14 @@
 #include "transport/formats.h"
 
+#include <algorithm>
+#include <array>
+
 #ifdef PGCH_HAVE_AVRO
 #include "avro/row_decoder.h"
 #include "avro/row_encoder.h"
 #endif
 #include "base/try.h"
+#include "codec/debezium.h"
 #include "codec/json_row.h"
 #include "codec/native_message.h"
 #include "transport/block_packer.h"
@@ -23,10 +27,30 @@ codec::JsonRowOptions json_options(const KafkaOptions& options) {
   return out;
 }
 
+codec::DebeziumDecoderOptions debezium_options(const KafkaOptions& options) {
+  using Modes = codec::DebeziumModes;
+  const DebeziumOptions& given = options.debezium;
+  codec::DebeziumDecoderOptions out;
+  out.row = json_options(options);
+  out.modes.time = given.time == "adaptive_time_microseconds" ? Modes::Time::adaptive_time_microseconds
+                   : given.time == "connect"                  ? Modes::Time::connect
+                   : given.time == "microseconds"             ? Modes::Time::microseconds
+                   : given.time == "nanoseconds"              ? Modes::Time::nanoseconds
+                                                              : Modes::Time::adaptive;
+  out.modes.decimal_as_string = given.decimal == "string";
+  out.modes.binary = given.binary == "hex"               ? Modes::Binary::hex
+                     : given.binary == "base64-url-safe" ? Modes::Binary::base64_url
+                                                         : Modes::Binary::base64;
+  out.version_by_lsn = given.version != "offset";
+  out.wide_years = given.wide_years;
+  return out;
+}
+
 }  // namespace
 
 Result<void> check_format(const KafkaOptions& options) {
-  if (options.format == "json" || options.format == "key" || options.format == "native") return {};
+  constexpr std::array<std::string_view, 4> plain = {"json", "key", "native", "debezium"};
+  if (std::find(plain.begin(), plain.end(), options.format) != plain.end()) return {};
   if (options.format != "avro") return halt(Errc::config, "Kafka: there is no format \"" + options.format + "\"");
 #ifdef PGCH_HAVE_AVRO
   if (!options.schema_registry.url.empty()) return {};
@@ -54,6 +78,8 @@ Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& opti
     avro::AvroRowOptions rows{options.ignore_fields, options.ignore_unknown_fields, options.json_bytes_max};
     out = std::make_unique<avro::AvroRowDecoder>(std::move(schema), std::move(rows), std::move(registry));
 #endif
+  } else if (options.format == "debezium") {
+    out = std::make_unique<codec::DebeziumDecoder>(std::move(schema), debezium_options(options));
   } else {
     out = std::make_unique<codec::JsonRowDecoder>(std::move(schema), json_options(options));
   }
@@ -70,7 +96,8 @@ Result<std::unique_ptr<Packer>> make_packer(const KafkaOptions& options, [[maybe
                            std::make_unique<avro::AvroRowEncoder>(std::move(registry), options.topic + "-value"));
   }
 #endif
-  return make_row_packer(options, std::make_unique<codec::JsonRowEncoder>(options.json_as_object, options.format == "key"));
+  return make_row_packer(options,
+                         std::make_unique<codec::JsonRowEncoder>(options.json_as_object, options.format == "key"));
 }
 
 std::size_t record_overhead(const KafkaOptions& options, const RowBatch& batch) {

@@ -61,7 +61,8 @@ Result<RecordReader::Outcome> RecordReader::read(const kafka::Record& record, bo
   if (!named) return reject(record, "the header pgch-op is neither insert, update nor remove", batch);
   const std::uint32_t before = batch.rows;
   PGCH_ASSIGN(const codec::Decoded decoded,
-              decoder_->append({record.key(), record.value(), record.has_value(), own}, batch));
+              decoder_->append({record.key(), record.value(), record.has_value(), own, version ? number : std::nullopt},
+                               batch));
   if (decoded == codec::Decoded::rejected) return reject(record, decoder_->reason(), batch);
   batch.versions.resize(batch.rows, *number);
   batch.places.resize(batch.rows, static_cast<std::uint64_t>(record.offset()));

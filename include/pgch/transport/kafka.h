@@ -27,6 +27,15 @@ struct SchemaRegistryOptions {
   std::uint32_t connect_timeout_ms = 5'000, request_timeout_ms = 15'000;
 };
 
+/// What the messages of the format debezium leave open: modes of the connector that wrote them.
+struct DebeziumOptions {
+  std::string time = "adaptive";    ///< time.precision.mode, for messages without a schema
+  std::string decimal = "precise";  ///< decimal.handling.mode: precise, string; double shows itself; likewise
+  std::string binary = "base64";    ///< binary.handling.mode: base64 (or bytes), base64-url-safe, hex
+  std::string version = "lsn";      ///< what orders a row's versions: lsn, or offset (the place in the topic)
+  bool wide_years = false;          ///< timestamps reach from year 0000 to 9999, as types.years says
+};
+
 struct KafkaOptions {
   std::string bootstrap = "localhost:9092";
   std::string topic;
@@ -37,7 +46,7 @@ struct KafkaOptions {
   std::int32_t partitions = 3;    ///< … with so many partitions
   std::int32_t replication = 1;
   std::string compression = "lz4";        ///< none, lz4, zstd, gzip, snappy
-  std::string format = "json";            ///< of a message: json, key, native, avro (docs/WIRE.md)
+  std::string format = "json";            ///< of a message: json, key, native, avro, debezium (docs/WIRE.md)
   SchemaRegistryOptions schema_registry;  ///< format avro
   std::uint32_t linger_ms = 5;
   std::size_t producer_queue_bytes_max = 64u << 20;
@@ -48,7 +57,8 @@ struct KafkaOptions {
   std::vector<std::string> ignore_fields;  ///< consumer: fields that may be in a message and are not wanted
   bool ignore_unknown_fields = false;
   std::size_t json_bytes_max = 16u << 20;  ///< consumer: a larger message is a dead letter
-  bool until_end = false;                  ///< consumer: end when the offsets that were the ends at start are reached
+  DebeziumOptions debezium;
+  bool until_end = false;  ///< consumer: end when the offsets that were the ends at start are reached
   std::map<std::string, std::string> librdkafka;  ///< passed through, allow-listed (security.*, sasl.*, ssl.*, …)
   /// Consumer: what the messages are turned into; asked once, at open.
   std::function<Result<TableSchema>()> schema;
