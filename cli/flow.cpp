@@ -9,6 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "service.h"
+
 namespace pgch::cli {
 namespace {
 
@@ -20,6 +22,7 @@ struct Running {
   std::optional<std::uint64_t> rows_expected;
   std::string dead_letter_file, dead_letter_topic, brokers;
   std::optional<Error> error;
+  std::atomic<bool> ended{false};
   bool stored_at_far_end = false;  // the consuming half's numbers are the ones that count
 };
 
@@ -124,6 +127,25 @@ class Display {
   std::jthread thread_;
 };
 
+// Ready when each has begun or ended: with one of several gone the others go on.
+ServiceState service_state(const std::vector<std::unique_ptr<Running>>& all) {
+  ServiceState out;
+  out.ready = true;
+  bool any = false;
+  for (const auto& one : all) {
+    const PipelineStats stats = one->pipeline->stats();
+    out.ready = out.ready && (stats.begun || one->ended);
+    any = any || stats.begun;
+    out.overdue = std::max(out.overdue, stats.overdue);
+  }
+  out.ready = out.ready && any;
+  const Totals totals = totals_of(all);
+  out.status = out.ready ? counted(totals.rows, "row") + " moved" : "Waiting for the servers";
+  if (totals.rejected != 0) out.status += ", " + counted(totals.rejected, "dead letter");
+  if (totals.retries != 0) out.status += ", " + counted(totals.retries, "retry", "retries");
+  return out;
+}
+
 void print_summary(const Session& session, const std::string& verb, const Totals& totals, double seconds,
                    const std::vector<std::unique_ptr<Running>>& all, int status) {
   const bool ended_badly = status != exit_done && status != exit_dead_letters;
@@ -199,11 +221,13 @@ Result<int> run_all(Session& session, std::vector<NamedPipeline> pipelines, cons
   double seconds = 0;
   {
     const Display display(session, all);
+    const ServiceNotices notices(session, [&all] { return service_state(all); });
     std::vector<std::jthread> threads;
     threads.reserve(all.size());
     for (const auto& one : all) {
       threads.emplace_back([&session, &all, running = one.get()] {
         auto done = running->pipeline->run(session.stop.get_token());
+        running->ended = true;
         if (done) return;
         // A stop that somebody asked for is no failure: what wasn't settled is taken up again by the next start.
         if (done.error().code == Errc::stopped && session.stop.stop_requested()) return;

@@ -56,6 +56,10 @@ struct PipelineStats {
   FlowStats produce;  ///< extractor → target, or extractor → transport
   FlowStats consume;  ///< transport → target; zero if direct
   std::string last_error;
+  bool begun = false;  ///< all halves have opened everything, and rows can move
+  /// How long ago one of its threads should have come round, whether it moves rows, tries again or waits for some: 0
+  /// if none is late. One load or one read is a round.
+  std::chrono::milliseconds overdue{0};
 };
 
 class PGCH_EXPORT Pipeline {

@@ -28,7 +28,7 @@ Result<void> Flow::open(const std::stop_token& stop) {
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     PGCH_TRY(open_patiently(stop, [&] { return parts_.loaders[i]->open(context_); }));
     lanes_[i].settler = std::make_unique<Settler>(options_, *parts_.loaders[i], *parts_.journal, parts_.dead_letters,
-                                                  counters_, context_, exact_replay);
+                                                  counters_, *lanes_[i].due, context_, exact_replay);
   }
   PGCH_ASSIGN(const auto pending, parts_.journal->pending());
   if (!pending.empty()) {
@@ -142,12 +142,14 @@ Result<Flow::Step> Flow::settle_step(std::size_t loader) {
     task = std::move(lanes_[loader].tasks.front());
     lanes_[loader].tasks.pop_front();
   }
+  lanes_[loader].due->at(clock_.now());
   const std::string stream = task.batch->stream;
   const std::string position = task.batch->position.bytes;
   auto settled = lanes_[loader].settler->settle(*task.batch, [&](const Intent& intent) {
     const std::lock_guard lock(mutex_);
     intended_[{stream, position}] = intent;
   });
+  lanes_[loader].due->never();
   recycle(std::move(task.batch));
   {
     const std::lock_guard lock(mutex_);
@@ -192,9 +194,11 @@ Result<void> Flow::run(std::stop_token stop) {
     if (stopped) return {};
     return opened;
   }
+  begun_ = true;
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < lanes_.size(); ++i) threads.emplace_back([this, i] { settle_loop(i); });
   auto ended = extract_loop(stop);
+  extractor_due_.never();
   {
     const std::lock_guard lock(mutex_);
     done_ = true;
@@ -223,6 +227,7 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
       log_.write(LogLevel::info, fmt::format("{}: stopping; batches under way have {} s to settle", name_,
                                              options_.drain.count() / 1000));
     }
+    extractor_due_.at(clock_.now());
     auto step = extract_step(drain_until.has_value());
     auto pause = options_.poll;
     if (!step) {
@@ -257,6 +262,7 @@ Result<void> Flow::extract_loop(const std::stop_token& stop) {
     if (waited) pause = std::chrono::milliseconds(1);
     if (step && (!intended_.empty() || drain_until || last_fetch_ == Fetch::busy))
       pause = std::min<std::chrono::milliseconds>(pause, std::chrono::milliseconds(10));
+    extractor_due_.at(clock_.now() + pause);
     const auto news = [&] { return settled_ != seen || error_.has_value(); };
     if (drain_until)
       wake_extractor_.wait_until(lock, std::min(clock_.now() + pause, *drain_until), news);
@@ -303,6 +309,13 @@ void Flow::fail(Error error) {
   }
   wake_extractor_.notify_all();
   wake_loaders_.notify_all();
+}
+
+std::chrono::milliseconds Flow::overdue() const {
+  const auto now = clock_.now();
+  auto late = extractor_due_.late(now);
+  for (const Lane& lane : lanes_) late = std::max(late, lane.due->late(now));
+  return late;
 }
 
 FlowStats Flow::stats() const {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "pgch/pipeline.h"
+#include "pipeline/due.h"
 #include "pipeline/ledger.h"
 #include "pipeline/settler.h"
 
@@ -48,6 +49,9 @@ class Flow {
   Result<void> run(std::stop_token stop);
 
   FlowStats stats() const;
+  // Any thread: it has opened everything; how late the latest of its threads is.
+  bool begun() const noexcept { return begun_; }
+  std::chrono::milliseconds overdue() const;
 
  private:
   struct Task {
@@ -57,6 +61,7 @@ class Flow {
   struct Lane {
     std::deque<Task> tasks;
     std::unique_ptr<Settler> settler;
+    std::unique_ptr<Due> due = std::make_unique<Due>();
   };
   using PlaceKey = std::pair<std::string, std::string>;  // stream, position
 
@@ -76,6 +81,8 @@ class Flow {
   std::stop_source hard_stop_;  // what the stages see: only when the drain's time is over, or all is done
   Context context_;
   FlowCounters counters_;
+  std::atomic<bool> begun_{false};
+  Due extractor_due_;
 
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable_any wake_extractor_, wake_loaders_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/name.h"
@@ -59,6 +60,12 @@ class Pipeline::Impl {
     PipelineStats s;
     if (produce_) s.produce = produce_->stats();
     if (consume_) s.consume = consume_->stats();
+    s.begun = true;
+    for (const Flow* flow : {produce_.get(), consume_.get()}) {
+      if (flow == nullptr) continue;
+      s.begun = s.begun && flow->begun();
+      s.overdue = std::max(s.overdue, flow->overdue());
+    }
     const std::lock_guard lock(mutex_);
     s.last_error = last_error_;
     return s;

@@ -12,12 +12,13 @@
 namespace pgch {
 
 Settler::Settler(const PipelineOptions& options, Loader& loader, Journal& journal, DeadLetters* dead_letters,
-                 FlowCounters& counters, const Context& context, bool exact_replay)
+                 FlowCounters& counters, Due& due, const Context& context, bool exact_replay)
     : options_(options),
       loader_(loader),
       journal_(journal),
       dead_letters_(dead_letters),
       counters_(counters),
+      due_(due),
       context_(context),
       exact_replay_(exact_replay) {}
 
@@ -120,6 +121,7 @@ Result<void> Settler::settle_rows(RowBatch batch, Intent& intent) {
 }
 
 Result<void> Settler::load_once(const RowBatch& batch, Intent& intent) {
+  due_.at(context_.clock.now());
   const bool exact = options_.delivery == Delivery::exactly_once;
   auto number = journal_.intend(intent, exact);
   if (!number) return std::move(number).error();
@@ -237,6 +239,7 @@ Result<void> Settler::wait(const Error& why, const char* what) {
       loudly ? LogLevel::warning : LogLevel::debug,
       fmt::format("{} failed{}, trying again in {} ms; nothing is lost meanwhile: {}", what,
                   failures_ == 1 ? "" : fmt::format(" {} times in a row", failures_), pause.count(), why.message));
+  due_.at(now + pause);
   context_.clock.sleep_until(now + pause, context_.stop);
   if (context_.stop.stop_requested())
     return Error{Errc::stopped, Recovery::retry, why.in_doubt, "Stopped while " + std::string(what) + ".", why.native};

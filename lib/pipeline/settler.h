@@ -24,6 +24,7 @@
 #include "pgch/journal.h"
 #include "pgch/loader.h"
 #include "pgch/pipeline.h"
+#include "pipeline/due.h"
 
 namespace pgch {
 
@@ -37,7 +38,7 @@ class Settler {
  public:
   // All are borrowed. `dead_letters` may be null: then a rejected row halts.
   Settler(const PipelineOptions& options, Loader& loader, Journal& journal, DeadLetters* dead_letters,
-          FlowCounters& counters, const Context& context, bool exact_replay);
+          FlowCounters& counters, Due& due, const Context& context, bool exact_replay);
   // Returns when all rows of `batch` are durable at the target or in the dead letters. `batch` is consumed.
   // Before the first attempt `intended` is called with the intent, so that the flow can recognise the batch if it comes
   // again.
@@ -63,6 +64,7 @@ class Settler {
   Journal& journal_;
   DeadLetters* dead_letters_;
   FlowCounters& counters_;
+  Due& due_;  // of the thread that calls settle()
   Context context_;
   bool exact_replay_;
   std::shared_ptr<const TableSchema> prepared_;

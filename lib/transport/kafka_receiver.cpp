@@ -74,6 +74,7 @@ class KafkaReceiver final : public Extractor {
       }
       const bool at_ends = all_at_ends();
       if (at_ends) {
+        pass_marks();
         PGCH_TRY(close_settled());
         if (options_.until_end) {
           PGCH_ASSIGN(const bool others_done, ends_.others_reached(options_, *context_, readings_));
@@ -265,6 +266,20 @@ class KafkaReceiver final : public Extractor {
     return std::all_of(readings_.begin(), readings_.end(), [&](const auto& r) {
       return !r.second.replay && (options_.until_end ? ends_.reached(r.second) : r.second.at_end);
     });
+  }
+
+  // At the end of a partition nothing but marks of transactions can lie between the last record and the end. They count
+  // as read: else the group would never reach the end, and whoever waits for that would wait for ever.
+  void pass_marks() {
+    const std::lock_guard lock(ownership_->mutex);
+    for (auto& [partition, reading] : readings_) {
+      Owned& o = ownership_->owned.at(partition);
+      if (reading.reached <= reading.next || reading.replay || !o.out.empty() || o.restart || o.revoking) continue;
+      reading.next = reading.reached;
+      o.done_next = reading.next;
+      o.done_waters = reading.waters;
+      o.dirty = true;
+    }
   }
 
   // True: `into` holds a batch, and it is registered as handed out.

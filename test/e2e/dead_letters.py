@@ -65,33 +65,36 @@ def letters_of_a_topic_are_replayed_once_when_the_target_is_mended(w):
     expect_equal(w.query(there, "SELECT count(), uniqExact(id), countIf(day < '1970-01-01') FROM t"), "60\t60\t20", "rows")
     expect_equal(listed(w, *arguments), [], "letters after all were dealt with")
     w.expect(0, "Done: 0 rows", "consume", "--once", *arguments)
-    facts = json.loads(w.expect(0, "", "status", "--json", *arguments).stdout)[0]
+    facts = json.loads(w.pgch("status", "--json", *arguments).stdout)[0]
     expect_equal((facts["dead_letters"], facts["lag"]), (0, 0), "dead letters and lag that status counts")
 
 
 @case
 def a_killed_replay_sends_each_message_once(w):
-    topic, there, count = f"killed_{DATABASE}", w.fresh("b"), 3000
+    topic, there, count = f"killed_{DATABASE}", w.fresh("b"), 10_000
     w.expect(0, "", "query", *there[:2], "CREATE TABLE t (id Int64, day Date) ENGINE = MergeTree ORDER BY id")
     arguments = consumer(w, topic) + there
     w.expect(0, "", "consume", "--once", *arguments)
-    send_lines(topic, [json.dumps({"id": i, "day": "1900-01-01"}) for i in range(count)])
+    # A field that nobody knows; good ones between, since a topic of nothing but junk would stop the consumer.
+    send_lines(topic, [json.dumps({"id": i, "day": "2024-01-01", **({"new": 1} if i % 50 else {})}) for i in range(count)])
     w.expect(4, "", "consume", "--once", "-q", *arguments)
-    expect_equal(len(listed(w, *arguments)), count, "letters")
-    killed = 0
+    letters = count - count // 50
+    begin = time.monotonic()
+    expect_equal(len(listed(w, *arguments)), letters, "letters")
+    a_look = time.monotonic() - begin
+    killed, left = 0, []
     for _ in range(KILLS):
         child = subprocess.Popen([PGCH, "dlq", "replay", "--all", *arguments], env=w.env, cwd=w.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0.5, 2.5))
+        time.sleep(random.uniform(1, 6) * a_look)
         killed += child.poll() is None
         child.send_signal(signal.SIGKILL)
         child.wait()
-    left = len(listed(w, *arguments))
+        left.append(len(listed(w, *arguments)))
     w.expect(0, "", "dlq", "replay", "--all", *arguments)
     expect_equal(listed(w, *arguments), [], "letters")
-    w.expect(0, "", "query", *there[:2], "ALTER TABLE t MODIFY COLUMN day Date32")
-    w.expect(0, "Done: 3 000 rows", "consume", "--once", *arguments)
+    w.expect(0, "Done: 9 800 rows", "consume", "--once", "--set", "kafka.ignore_unknown_fields=true", *arguments)
     w.expect_once(there, count)
-    print(f"        {killed} replays killed, {left} letters were left then", flush=True)
+    print(f"        {killed} replays killed, letters left after each: {left}", flush=True)
 
 
 @case

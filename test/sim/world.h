@@ -212,8 +212,7 @@ class ModelDeadLetters final : public DeadLetters {
     w_.step();
     for (const Rejected& r : rejected) {
       ByteReader key(r.key);
-      (void)key.varint();
-      w_.dead.insert(key.little<std::int64_t>());
+      w_.dead.insert(std::stoll(std::string(key.text())));
     }
     w_.step();
     return {};

@@ -80,6 +80,7 @@ for set in "$@"; do
   case $set in build | all) need "${build[@]}" ;; esac
   # The JDBC check of `pgch serve` is one Java source file, run as it is.
   case $set in test | all) need "${test[@]}" && need_tool javac openjdk-17-jdk-headless && need_tool mvn maven ;; esac
+  case $set in test | all) need_tool systemd-analyze systemd ;; esac
   case $set in postgres | servers | all) need postgresql-15 ;; esac
   case $set in kafka | servers | all) need kcat && need_java && need_tool mvn maven ;; esac
   case $set in chdb | servers | all) need_tool npm npm ;; esac

@@ -273,21 +273,3 @@ TEST_CASE("a journal that is a symbolic link is refused") {
   Opened o(dir.path());
   CHECK_FALSE(o.result);
 }
-
-TEST_CASE("dead letters are JSON lines in a private file") {
-  test::Scratch dir;
-  FileJournalOptions options;
-  options.directory = dir.path();
-  options.pipeline = "t";
-  auto dead = std::move(make_file_dead_letters(options)).value();
-  std::stop_source stop;
-  REQUIRE(dead->open(Context{null_logger(), system_clock(), stop.get_token()}));
-  REQUIRE(dead->put("s\"x", {{"bad \"thing\"\n", "t@1", std::string("\0k", 2), "payload"}}));
-  const std::string text = slurp(dir.path() + "/t.dead.jsonl");
-  CHECK(text ==
-        "{\"stream\":\"s\\\"x\",\"reason\":\"bad "
-        "\\\"thing\\\"\\u000a\",\"origin\":\"t@1\",\"key\":\"AGs=\",\"payload\":\"cGF5bG9hZA==\"}\n");
-  struct stat st {};
-  REQUIRE(::stat((dir.path() + "/t.dead.jsonl").c_str(), &st) == 0);
-  CHECK((st.st_mode & 0777) == 0600);
-}
