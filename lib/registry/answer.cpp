@@ -59,7 +59,7 @@ Error failure(const Question& question, const Answer& answer) {
                              answer.status, refusal.message.empty() ? "" : ": ", refusal.message),
                  native);
   }
-  if (refusal.code == 0) return not_a_registry(question, answer);
+  if (refusal.code == 0 || answer.status == 404) return not_a_registry(question, answer);
   return halt(Errc::schema,
               fmt::format("The schema registry at {} refused the request (HTTP {}, {}): {}", question.address,
                           answer.status, refusal.code, refusal.message),
