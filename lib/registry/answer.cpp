@@ -110,4 +110,14 @@ Result<std::optional<std::string>> read_schema(const Question& question, const A
   return std::optional<std::string>(schema);
 }
 
+Result<void> read_greeting(const Question& question, const Answer& answer) {
+  if (answer.status != 200) return failure(question, answer);
+  simdjson::dom::parser parser;
+  simdjson::dom::element document;
+  std::string_view level;
+  if (parser.parse(simdjson::padded_string(answer.body)).get(document) || document["compatibilityLevel"].get(level))
+    return not_a_registry(question, answer);
+  return {};
+}
+
 }  // namespace pgch::registry
