@@ -66,6 +66,9 @@ void check_topic(Session& session, const TableConfig& table, Findings& found) {
   } else {
     found.problem(partitions.error());
   }
+  if (kafka.format != "avro") return;
+  if (auto answers = registry_answers(kafka, session.context()); !answers) return found.problem(answers.error());
+  found.good("schema registry at " + kafka.schema_registry.url);
 }
 
 Result<std::string> check_table(Session& session, PostgresSession& source, bool target_answers,

@@ -110,6 +110,14 @@ Result<std::vector<PartitionInfo>> topic_info(const KafkaOptions& options, const
   return no_kafka();
 #endif
 }
+Result<void> registry_answers(const KafkaOptions& options, const Context& context) {
+#ifdef PGCH_HAVE_KAFKA
+  return check_schema_registry(options, context);
+#else
+  (void)options, (void)context;
+  return no_kafka();
+#endif
+}
 Result<void> make_topic(const KafkaOptions& options, const Context& context) {
 #ifdef PGCH_HAVE_KAFKA
   return create_topic(options, context);

@@ -27,6 +27,7 @@ Result<ColumnSpec> parse_column(const std::string& text);
 
 /// Builds without Kafka refuse here.
 Result<std::vector<PartitionInfo>> topic_info(const KafkaOptions& options, const Context& context);
+Result<void> registry_answers(const KafkaOptions& options, const Context& context);
 Result<void> make_topic(const KafkaOptions& options, const Context& context);
 Result<std::vector<GroupMove>> move_group(const KafkaOptions& options, const GroupStart& start, const Context& context);
 Result<void> drop_topic(const KafkaOptions& options, const Context& context);

@@ -16,7 +16,6 @@
 namespace pgch::avro {
 namespace {
 
-constexpr std::size_t head_bytes = 5;
 // A topic has a handful; the numbers in junk are without end.
 constexpr std::size_t plans_max = 4'096, unknown_max = 4'096;
 

@@ -59,7 +59,7 @@ Error failure(const Question& question, const Answer& answer) {
                              answer.status, refusal.message.empty() ? "" : ": ", refusal.message),
                  native);
   }
-  if (refusal.code == 0) return not_a_registry(question, answer);
+  if (refusal.code == 0 || answer.status == 404) return not_a_registry(question, answer);
   return halt(Errc::schema,
               fmt::format("The schema registry at {} refused the request (HTTP {}, {}): {}", question.address,
                           answer.status, refusal.code, refusal.message),
@@ -108,6 +108,16 @@ Result<std::optional<std::string>> read_schema(const Question& question, const A
   std::string_view type;
   if (!document["schemaType"].get(type) && type != "AVRO") return std::optional<std::string>("");
   return std::optional<std::string>(schema);
+}
+
+Result<void> read_greeting(const Question& question, const Answer& answer) {
+  if (answer.status != 200) return failure(question, answer);
+  simdjson::dom::parser parser;
+  simdjson::dom::element document;
+  std::string_view level;
+  if (parser.parse(simdjson::padded_string(answer.body)).get(document) || document["compatibilityLevel"].get(level))
+    return not_a_registry(question, answer);
+  return {};
 }
 
 }  // namespace pgch::registry

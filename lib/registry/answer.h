@@ -27,4 +27,7 @@ Result<std::uint32_t> read_number(const Question& question, const Answer& answer
 /// The schema that a number was answered with; empty: the registry has none of that number.
 Result<std::optional<std::string>> read_schema(const Question& question, const Answer& answer);
 
+/// Any answer to the question for the compatibility that is a registry's.
+Result<void> read_greeting(const Question& question, const Answer& answer);
+
 }  // namespace pgch::registry

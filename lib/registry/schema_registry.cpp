@@ -122,6 +122,11 @@ class HttpRegistry final : public SchemaRegistry {
     return read_schema({address_.shown, {}, number}, answer);
   }
 
+  Result<void> greet() override {
+    PGCH_ASSIGN(const Answer answer, request("/config", nullptr));
+    return read_greeting({address_.shown, {}, 0}, answer);
+  }
+
  private:
   std::string escaped(const std::string& text) {
     char* escaped = curl_easy_escape(easy_.get(), text.c_str(), static_cast<int>(text.size()));

@@ -22,6 +22,8 @@ class SchemaRegistry {
   /// The schema of a number, as it was registered; a number never changes its meaning. Empty: there is none of that
   /// number. Recovery::retry: it can't be said now.
   virtual Result<std::optional<std::string>> schema_of(std::uint32_t number) = 0;
+  /// Is it there, and lets us in?
+  virtual Result<void> greet() = 0;
 };
 
 /// Errc::config if the address can't be one; does not connect. The context outlives the object.

@@ -64,6 +64,17 @@ Result<void> check_format(const KafkaOptions& options) {
 #endif
 }
 
+Result<void> greet_servers(const KafkaOptions& options, [[maybe_unused]] const Context& context) {
+  PGCH_TRY(check_format(options));
+#ifdef PGCH_HAVE_AVRO
+  if (options.format == "avro") {
+    PGCH_ASSIGN(const auto registry, registry::make_schema_registry(options.schema_registry, context));
+    return registry->greet();
+  }
+#endif
+  return {};
+}
+
 Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& options,
                                                         [[maybe_unused]] const Context& context,
                                                         std::shared_ptr<const TableSchema> schema) {

@@ -96,6 +96,10 @@ Result<std::vector<PartitionInfo>> describe_topic(const KafkaOptions& options, c
   return out;
 }
 
+Result<void> check_schema_registry(const KafkaOptions& options, const Context& context) {
+  return transport::greet_servers(options, context);
+}
+
 Result<void> create_topic(const KafkaOptions& options, const Context& context) {
   PGCH_TRY(check(options));
   PGCH_ASSIGN(const auto admin, kafka::Admin::open(options, context));

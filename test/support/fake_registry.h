@@ -36,6 +36,8 @@ class FakeRegistry final : public registry::SchemaRegistry {
     return found == schemas_->by_number.end() ? std::optional<std::string>() : found->second;
   }
 
+  Result<void> greet() override { return {}; }
+
  private:
   std::shared_ptr<FakeSchemas> schemas_;
 };

@@ -74,6 +74,8 @@ struct PartitionInfo {
   std::int64_t low = 0, high = 0, committed = -1;
 };
 PGCH_EXPORT Result<std::vector<PartitionInfo>> describe_topic(const KafkaOptions& options, const Context& context);
+/// Asks the schema registry whether it is there and lets us in; nothing to ask if the format needs none.
+PGCH_EXPORT Result<void> check_schema_registry(const KafkaOptions& options, const Context& context);
 PGCH_EXPORT Result<void> create_topic(const KafkaOptions& options, const Context& context);
 PGCH_EXPORT Result<void> delete_topic(const KafkaOptions& options, const Context& context);
 

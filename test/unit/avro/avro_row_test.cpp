@@ -358,6 +358,10 @@ TEST_CASE("what a registry answers decides whether to wait, to stop or to go on"
   CHECK(read_number(ask, {503, "<html>"}).error().recovery == Recovery::retry);
   CHECK(read_number(ask, {200, "<html>"}).error().code == Errc::config);
   CHECK(read_number(ask, {404, "<html>"}).error().code == Errc::config);
+  CHECK(read_schema(ask, {404, R"({"error_code":404,"message":"no such path"})"}).error().code == Errc::config);
+  CHECK(read_greeting(ask, {200, R"({"compatibilityLevel":"NONE"})"}));
+  CHECK(read_greeting(ask, {200, "Ok."}).error().code == Errc::config);
+  CHECK(read_greeting(ask, {401, ""}).error().code == Errc::authentication);
   CHECK(*read_schema(ask, {200, R"({"schema":"\"int\""})"}) == "\"int\"");
   CHECK(*read_schema(ask, {404, R"({"error_code":40403,"message":"no"})"}) == std::nullopt);
   CHECK(read_schema(ask, {404, "nothing here"}).error().code == Errc::config);
