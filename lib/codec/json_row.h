@@ -25,13 +25,14 @@ class JsonRowEncoder final : public RowEncoder {
   std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const override;
   /// The key column's JSON value, an array of them if there are several, nothing without a key.
   std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const override;
+  /// One cell's JSON; false: it has none.
+  bool append_field(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
 
  private:
   struct Field {
     std::string prefix;  ///< `{"name":` or `,"name":`
     std::size_t width = 0;
   };
-  bool append_field(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
   void set_schema(std::shared_ptr<const TableSchema> schema);
 
   std::shared_ptr<const TableSchema> schema_;

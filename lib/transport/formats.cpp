@@ -54,6 +54,8 @@ std::unique_ptr<codec::RowDecoder> make_decoder(const KafkaOptions& options,
 
 std::unique_ptr<Packer> make_packer(const KafkaOptions& options) {
   if (options.format == "native") return make_block_packer(options);
+  if (options.format == "debezium")
+    return make_row_packer(options, std::make_unique<codec::DebeziumEncoder>(debezium_options(options).modes));
   return make_row_packer(options, std::make_unique<codec::JsonRowEncoder>(options.json_as_object));
 }
 

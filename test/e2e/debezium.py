@@ -78,7 +78,7 @@ class Debezium(System):
 
     def settings(self, mode, table="many"):
         more, left_out = MODES[mode][2:]
-        out = {"KAFKA_TOPIC": self.topic_of(mode, table), "KAFKA_GROUP": f"{self.prefix}_{mode}", "CH_TABLE": f"{table}_{mode}"}
+        out = {"KAFKA_TOPIC": self.topic_of(mode, table), "KAFKA_GROUP": f"{self.prefix}_{mode}_{table}", "CH_TABLE": f"{table}_{mode}"}
         out.update({"PGCH_KAFKA_" + name: value for name, value in more.items()})
         return dict(out, PGCH_TABLE_EXCLUDE=left_out) if left_out and table == "many" else out
 

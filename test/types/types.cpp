@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/try.h"
+#include "codec/debezium.h"
 #include "codec/json_row.h"
 #include "codec/native_message.h"
 #include "pgch/extract/scan.h"
@@ -236,6 +237,32 @@ Result<void> by_native(const RowBatch& batch) {
   return halt(Errc::data, "native: the rows come back as others");
 }
 
+// As Debezium's events, by the connector's default modes; every seventh row also by others.
+Result<void> by_debezium(const RowBatch& batch, const codec::DebeziumModes& modes, std::size_t step) {
+  codec::DebeziumEncoder encoder(modes);
+  if (auto opened = encoder.open(batch.schema); !opened) return {};  // bit varying: it says so
+  codec::DebeziumDecoderOptions options;
+  options.row.bytes_max = 1U << 30;
+  options.modes = modes;
+  options.wide_years = true;
+  codec::DebeziumDecoder decoder(batch.schema, options);
+  RowBatch back;
+  std::string message;
+  for (std::size_t r = 0; r < batch.rows; r += step) {
+    message.clear();
+    back.reset(batch.schema);
+    if (encoder.append_value(batch, r, message) != npos) return halt(Errc::data, "debezium: a value has no message");
+    PGCH_ASSIGN(const codec::Decoded decoded, decoder.append({{}, message, true}, back));
+    if (decoded != codec::Decoded::rows)
+      return halt(Errc::data, "debezium: " + decoder.reason() + " in " + message.substr(0, 300));
+    const std::size_t columns[] = {0, 1};
+    if (hash_row(batch, r, columns) != hash_row(back, 0, columns))
+      return halt(Errc::data,
+                  "debezium: row " + std::to_string(r) + " comes back as another: " + message.substr(0, 300));
+  }
+  return {};
+}
+
 struct Way {
   std::string name, table;
   const ClickHouseOptions* options;
@@ -268,6 +295,12 @@ Result<bool> move(World& world, const Case& c, const Way& way, bool json) {
     if (number == 1) PGCH_TRY(loader->prepare(*batch.schema));
     flagged = is_nested(batch.schema->columns[1].kind) && batch.schema->columns[1].nullable;
     if (json) PGCH_TRY(by_json(batch));
+    if (json) {
+      using Modes = codec::DebeziumModes;
+      PGCH_TRY(by_debezium(batch, {}, 1));
+      PGCH_TRY(by_debezium(batch, {Modes::Time::microseconds, true, Modes::Binary::hex}, 7));
+      PGCH_TRY(by_debezium(batch, {Modes::Time::adaptive_time_microseconds, false, Modes::Binary::base64_url}, 7));
+    }
     if (way.options == &world.embedded) PGCH_TRY(by_native(batch));
     PGCH_TRY(loader->load(batch, {"types", batch.stream, 1, number, number}));
   }
