@@ -388,6 +388,7 @@ bool DebeziumValues::is_unavailable(std::string_view raw) {
 
 bool DebeziumValues::append_point(std::string_view raw, std::string& out) {
   std::string_view name, value, x, y;
+  if (is_string(raw)) return append_raw(raw, out);  // PostgreSQL's text, which pgch writes where the column has it
   if (raw.front() != '{') return wrong();
   for (JsonPieces pieces(raw); pieces.next(name, value);) {
     if (name == "\"x\"") x = value;
@@ -405,10 +406,7 @@ bool DebeziumValues::append_point(std::string_view raw, std::string& out) {
 bool DebeziumValues::append_geometry(std::string_view raw, std::string& out) {
   constexpr std::string_view hex = "0123456789ABCDEF";
   std::string_view name, value, wkb;
-  if (is_string(raw)) {  // WKT, which pgch writes where the column has it
-    out += raw;
-    return true;
-  }
+  if (is_string(raw)) return append_raw(raw, out);  // WKT, likewise
   if (raw.front() != '{') return wrong();
   for (JsonPieces pieces(raw); pieces.next(name, value);) {
     if (name == "\"wkb\"") wkb = value;

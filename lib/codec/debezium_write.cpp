@@ -90,7 +90,10 @@ bool append_number(const Form& form, const ColumnSpec& column, const DebeziumMod
   std::string text(json);
   if (quoted && !unquote(json, text)) return false;
   Number number;
-  if (modes.decimal_as_string || !split(text, number)) {  // NaN, too, for which Debezium has nothing else
+  const bool plain = split(text, number);
+  // NaN has no form in base64, and as a word it could be some.
+  if (!plain && form.encoding == Encoding::decimal) return false;
+  if (modes.decimal_as_string || !plain) {
     append_json_string(out, text);
     return true;
   }
@@ -248,6 +251,7 @@ bool append_debezium(const Form& form, const ColumnSpec& column, const DebeziumM
     case Encoding::array:
       return append_elements(form, column, modes, json, out);
     case Encoding::point: {
+      if (json.front() == '"') break;
       JsonPieces pieces(json);
       std::string_view name, x, y;
       if (json.front() != '[' || !pieces.next(name, x) || !pieces.next(name, y)) return false;
@@ -255,9 +259,10 @@ bool append_debezium(const Form& form, const ColumnSpec& column, const DebeziumM
       return true;
     }
     default:
-      out += json;
-      return true;
+      break;
   }
+  out += json;
+  return true;
 }
 
 }  // namespace pgch::codec
