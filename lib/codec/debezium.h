@@ -36,4 +36,22 @@ class DebeziumDecoder final : public RowDecoder {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Writes events without a schema, as JsonConverter does with schemas.enable = false, in the given modes. One thread.
+class DebeziumEncoder final : public RowEncoder {
+ public:
+  explicit DebeziumEncoder(DebeziumModes modes);
+  ~DebeziumEncoder() override;
+  DebeziumEncoder(const DebeziumEncoder&) = delete;
+  DebeziumEncoder& operator=(const DebeziumEncoder&) = delete;
+  Result<void> open(std::shared_ptr<const TableSchema> schema) override;
+  std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const override;
+  /// {"id":1}; nothing if the table has no key.
+  std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const override;
+  bool writes_deletions() const noexcept override { return true; }
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 }  // namespace pgch::codec

@@ -142,21 +142,18 @@ class DebeziumDecoder::Impl {
     Envelope envelope;
     if (!read_envelope(message.value, envelope)) return false;
     std::uint64_t version = 0;
+    const std::string_view op = envelope.op;
+    const RowOp row_op = op == "\"u\"" ? RowOp::update : op == "\"d\"" ? RowOp::remove : RowOp::insert;
+    if (row_op == RowOp::insert && op != "\"c\"" && op != "\"r\"") return fail(other_op(op));
     const bool own_version = options_.version_by_lsn && !message.version;
     if (own_version && !read_version(envelope, version)) return false;
-    const std::string_view op = envelope.op;
-    RowOp row_op = RowOp::insert;
-    if (op == "\"c\"" || op == "\"r\"" || op == "\"u\"") {
-      if (op == "\"u\"") row_op = RowOp::update;
+    if (row_op == RowOp::remove) {
+      if (!read_deleted(envelope, message.key, batch)) return false;
+    } else {
       if (row_op == RowOp::update && keys_.empty())
         return fail("a row was changed, and " + display_name(*schema_) + " has no key to find it by");
       if (!is_object(envelope.after)) return fail("the message tells of a row, but its \"after\" is no object");
       if (!read_row(envelope, batch)) return false;
-    } else if (op == "\"d\"") {
-      row_op = RowOp::remove;
-      if (!read_deleted(envelope, message.key, batch)) return false;
-    } else {
-      return fail(other_op(op));
     }
     finish(batch, row_op);
     if (own_version) {

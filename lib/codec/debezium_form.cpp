@@ -88,18 +88,24 @@ Form binary_form(DebeziumModes::Binary mode) {
   return {};
 }
 
+// Connect's own logical types by "connect." and their name.
+std::string short_name(const std::string& name) {
+  static const std::string connect = std::string("org.apache.kafka.") + "connect.data.";
+  return begins(name, connect) ? "connect." + name.substr(connect.size()) : name;
+}
+
 const std::unordered_map<std::string_view, Form>& named_forms() {
   static const std::unordered_map<std::string_view, Form> all{
       {"io.debezium.time.Date", {Encoding::date}},
-      {"org.apache.kafka.connect.data.Date", {Encoding::date}},
+      {"connect.Date", {Encoding::date}},
       {"io.debezium.time.IsoDate", {Encoding::date}},
       {"io.debezium.time.Time", {Encoding::clock, 3}},
-      {"org.apache.kafka.connect.data.Time", {Encoding::clock, 3}},
+      {"connect.Time", {Encoding::clock, 3}},
       {"io.debezium.time.MicroTime", {Encoding::clock, 6}},
       {"io.debezium.time.NanoTime", {Encoding::clock, 9}},
       {"io.debezium.time.IsoTime", {Encoding::clock}},
       {"io.debezium.time.Timestamp", {Encoding::stamp, 3}},
-      {"org.apache.kafka.connect.data.Timestamp", {Encoding::stamp, 3}},
+      {"connect.Timestamp", {Encoding::stamp, 3}},
       {"io.debezium.time.MicroTimestamp", {Encoding::stamp, 6}},
       {"io.debezium.time.NanoTimestamp", {Encoding::stamp, 9}},
       {"io.debezium.time.IsoTimestamp", {Encoding::stamp}},
@@ -163,9 +169,10 @@ Form form_of(const ColumnSpec& column, std::string_view type, const FieldSchema*
     return {Encoding::array, 0, std::make_shared<const Form>(form_of(column.elements[0], type, items, modes))};
   }
   if (schema == nullptr) return form_of_column(column, type, false, modes);
-  if (const auto named = named_forms().find(schema->name); named != named_forms().end()) return named->second;
-  if (schema->name == "org.apache.kafka.connect.data.Decimal") return {Encoding::decimal, schema->scale};
-  if (schema->name == "io.debezium.data.Bits") {
+  const std::string name = short_name(schema->name);
+  if (const auto named = named_forms().find(name); named != named_forms().end()) return named->second;
+  if (name == "connect.Decimal") return {Encoding::decimal, schema->scale};
+  if (name == "io.debezium.data.Bits") {
     const bool lost = begins(type, "bit varying") && column.kind != Kind::uint64;
     return {lost ? Encoding::lost_bits : Encoding::bits, schema->length};
   }

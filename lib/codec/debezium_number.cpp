@@ -179,6 +179,10 @@ std::string interval_text(const Interval& interval) {
 }  // namespace
 
 bool DebeziumValues::append_interval(const ColumnSpec& column, std::string_view raw, std::string& out) {
+  if (column.kind == Kind::tuple && raw.front() == '{') {  // as pgch writes it
+    out += raw;
+    return true;
+  }
   if (raw.front() != '"') {
     std::int64_t number = 0;
     if (column.kind != Kind::int64 || !read_integer(raw, number))

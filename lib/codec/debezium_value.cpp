@@ -47,6 +47,15 @@ void trim_fraction(std::string& text) {
   if (text.back() == '.') text.pop_back();
 }
 
+// A text of PostgreSQL's: Debezium's times all end with Z, but for the infinite ones, which are the same.
+bool is_own_text(const ColumnSpec& column, std::string_view text) noexcept {
+  return column.kind == Kind::text && (text.empty() || text.back() != 'Z');
+}
+bool append_raw(std::string_view raw, std::string& out) {
+  out += raw;
+  return true;
+}
+
 void quote(std::string& out, std::string_view plain) {
   out += '"';
   out += plain;
@@ -184,6 +193,7 @@ bool DebeziumValues::append_day(const ColumnSpec& column, std::string_view raw, 
   std::int64_t days = 0;
   if (is_string(raw)) {
     if (!unquote(raw)) return false;
+    if (is_own_text(column, text_)) return append_raw(raw, out);
     const TimeFault fault = parse_date(without_zulu(text_), days);
     if (fault == TimeFault::range) return misfit(column, outside, out);
     if (fault != TimeFault::none) return wrong();
@@ -229,6 +239,7 @@ bool DebeziumValues::append_stamp(const Form& form, const ColumnSpec& column, st
   std::int64_t us = 0;
   if (is_string(raw)) {
     if (!unquote(raw)) return false;
+    if (is_own_text(column, text_)) return append_raw(raw, out);
     ParsedTime time;
     const bool infinite = text_ == "infinity" || text_ == "-infinity";
     const TimeFault fault = infinite ? TimeFault::range : parse_timestamp(text_, 6, time);
@@ -272,10 +283,11 @@ bool DebeziumValues::put_stamp(const ColumnSpec& column, std::int64_t us, std::s
   return true;
 }
 
-// The zone is UTC: what it was at PostgreSQL is not in the message.
+// The zone is UTC: what it was at PostgreSQL is not in the message, unless pgch wrote it.
 bool DebeziumValues::append_zoned_clock(const ColumnSpec& column, std::string_view raw, std::string& out) {
   std::int64_t us = 0;
   if (!is_string(raw) || !unquote(raw) || column.kind != Kind::text) return wrong();
+  if (is_own_text(column, text_)) return append_raw(raw, out);
   if (parse_clock(without_zulu(text_), 6, us) != TimeFault::none) return wrong();
   std::string text;
   codec::append_clock(text, us, 6);
@@ -376,6 +388,7 @@ bool DebeziumValues::is_unavailable(std::string_view raw) {
 
 bool DebeziumValues::append_point(std::string_view raw, std::string& out) {
   std::string_view name, value, x, y;
+  if (is_string(raw)) return append_raw(raw, out);  // PostgreSQL's text, which pgch writes where the column has it
   if (raw.front() != '{') return wrong();
   for (JsonPieces pieces(raw); pieces.next(name, value);) {
     if (name == "\"x\"") x = value;
@@ -393,6 +406,7 @@ bool DebeziumValues::append_point(std::string_view raw, std::string& out) {
 bool DebeziumValues::append_geometry(std::string_view raw, std::string& out) {
   constexpr std::string_view hex = "0123456789ABCDEF";
   std::string_view name, value, wkb;
+  if (is_string(raw)) return append_raw(raw, out);  // WKT, likewise
   if (raw.front() != '{') return wrong();
   for (JsonPieces pieces(raw); pieces.next(name, value);) {
     if (name == "\"wkb\"") wkb = value;

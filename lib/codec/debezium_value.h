@@ -26,6 +26,11 @@ class JsonPieces {
   bool object_ = false;
 };
 
+/// The other way: a value of pgch's own JSON as Debezium writes it. False: it has no such form. `json` has 8 readable
+/// bytes behind it; may throw nothing but bad_alloc.
+bool append_debezium(const Form& form, const ColumnSpec& column, const DebeziumModes& modes, std::string_view json,
+                     std::string& out);
+
 /// One thread. `raw` is one JSON value that is well-formed, with 8 readable bytes behind it.
 class DebeziumValues {
  public:

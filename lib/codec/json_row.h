@@ -30,13 +30,14 @@ class JsonRowEncoder final : public RowEncoder {
   std::string_view no_form() const noexcept override {
     return "holds text that is not UTF-8 or not JSON: it can't be written as JSON";
   }
+  /// One cell's JSON; false: it has none.
+  bool append_field(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
 
  private:
   struct Field {
     std::string prefix;  ///< `{"name":` or `,"name":`; empty if it is not in the value
     std::size_t width = 0;
   };
-  bool append_field(const RowBatch& batch, std::size_t row, std::size_t column, std::string& out) const;
   void set_schema(std::shared_ptr<const TableSchema> schema);
 
   std::shared_ptr<const TableSchema> schema_;

@@ -23,6 +23,8 @@ class RowEncoder {
   /// Appends what the record's value holds. npos, or the index of a column whose value has no form in this format (the
   /// output is then of no use).
   virtual std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const = 0;
+  /// A removed row has a value, too (and a tombstone follows it, so that compaction forgets the key).
+  virtual bool writes_deletions() const noexcept { return false; }
   /// The same for the record's key; nothing if the table has none. Equal keys give equal bytes.
   virtual std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const = 0;
   /// What a column does whose value has no form: the end of a sentence that begins with its name.

@@ -100,6 +100,8 @@ Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& opti
 Result<std::unique_ptr<Packer>> make_packer(const KafkaOptions& options, [[maybe_unused]] const Context& context) {
   PGCH_TRY(check_format(options));
   if (options.format == "native") return make_block_packer(options);
+  if (options.format == "debezium")
+    return make_row_packer(options, std::make_unique<codec::DebeziumEncoder>(debezium_options(options).modes));
 #ifdef PGCH_HAVE_AVRO
   if (options.format == "avro") {
     PGCH_ASSIGN(auto registry, registry::make_schema_registry(options.schema_registry, context));

@@ -18,11 +18,7 @@ namespace {
 class KafkaTransport final : public Transport {
  public:
   explicit KafkaTransport(KafkaOptions options) : options_(std::move(options)) {}
-  Result<std::unique_ptr<Loader>> make_sender() override {
-    if (options_.format == "debezium")
-      return halt(Errc::unsupported, "Kafka: messages of the format debezium are read only, so far");
-    return transport::make_kafka_sender(options_);
-  }
+  Result<std::unique_ptr<Loader>> make_sender() override { return transport::make_kafka_sender(options_); }
   Result<Receiver> make_receiver() override {
     auto ownership = std::make_shared<transport::Ownership>(options_.topic);
     Receiver receiver;

@@ -24,11 +24,12 @@ class RowPacker final : public Packer {
     for (std::uint32_t row = 0; row < batch.rows; ++row) {
       Parcel parcel;
       parcel.row = row;
-      parcel.tombstone = batch.op_of(row) == RowOp::remove;
-      if (parcel.tombstone && !has_key_) {
+      const bool removed = batch.op_of(row) == RowOp::remove;
+      if (removed && !has_key_) {
         return halt(Errc::schema, "a row of " + display_name(*schema_) +
                                       " was deleted, but the table has no key that a record could carry");
       }
+      parcel.tombstone = removed && !encoder_->writes_deletions();
       std::size_t bad = parcel.tombstone ? npos : encoder_->append_value(batch, row, out.values);
       if (bad == npos) bad = encoder_->append_key(batch, row, out.keys);
       if (bad != npos) return no_form(schema_->columns[bad].name);
@@ -37,6 +38,13 @@ class RowPacker final : public Packer {
       const std::size_t bytes = parcel.value_end - before.value_end + parcel.key_end - before.key_end + overhead;
       if (bytes > limits_.message_bytes_max) return too_large(options_, bytes, limits_.message_bytes_max);
       out.parcels.push_back(parcel);
+      if (removed && !parcel.tombstone) {
+        // The same row's place once more: whoever knows places takes it for a repeat.
+        parcel.tombstone = true;
+        encoder_->append_key(batch, row, out.keys);
+        parcel.key_end = out.keys.size();
+        out.parcels.push_back(parcel);
+      }
       before = parcel;
     }
     return {};

@@ -6,7 +6,8 @@
 One Kafka Connect worker, one connector for each combination of modes below (schema in the message or not, numbers, times, bytes): a table of
 many types with edge values is copied (op r), then rows are inserted, updated, deleted and get other keys, while the consumer of one of
 them is killed N times. Then `pgch verify` finds source and targets equal, but for the columns that a mode of Debezium's itself
-alters. Unchanged values out of line (TOAST), truncations and events without lsn are dead letters with a reason.
+alters. Unchanged values out of line (TOAST) and truncations are dead letters with a reason. Last, `pgch produce` writes such events, which a
+consumer of ten lines, written for Debezium's, makes the table of again; and so does pgch consume.
 """
 import json
 import os
@@ -65,6 +66,20 @@ MODES = {
 KILLED = "schema"
 
 
+def replay(topic):
+    """The consumer of ten lines: a table of the events, by their key."""
+    out = subprocess.run(["kcat", "-q", "-C", "-e", "-o", "beginning", "-b", os.environ["PGCH_TEST_KAFKA"], "-t", topic, "-J"], capture_output=True, text=True, timeout=60, check=True)
+    rows = {}
+    for record in map(json.loads, out.stdout.splitlines()):
+        key = tuple(json.loads(record["key"]).values())
+        event = json.loads(record["payload"]) if record["payload"] else None
+        if event is None or event["op"] == "d":
+            rows.pop(key, None)
+        else:
+            rows[key] = event["after"]
+    return rows
+
+
 class Debezium(System):
     def __init__(self, seed):
         super().__init__("debezium", seed)
@@ -78,7 +93,7 @@ class Debezium(System):
 
     def settings(self, mode, table="many"):
         more, left_out = MODES[mode][2:]
-        out = {"KAFKA_TOPIC": self.topic_of(mode, table), "KAFKA_GROUP": f"{self.prefix}_{mode}", "CH_TABLE": f"{table}_{mode}"}
+        out = {"KAFKA_TOPIC": self.topic_of(mode, table), "KAFKA_GROUP": f"{self.prefix}_{mode}_{table}", "CH_TABLE": f"{table}_{mode}"}
         out.update({"PGCH_KAFKA_" + name: value for name, value in more.items()})
         return dict(out, PGCH_TABLE_EXCLUDE=left_out) if left_out and table == "many" else out
 
@@ -197,6 +212,35 @@ class Debezium(System):
             fail(f"a truncation is not told: {self.reasons('bare', 'big')}")
         say("debezium: an unchanged value out of line and a truncation are dead letters with their reason")
 
+    def what_pgch_writes(self):
+        """By notes of an outbox, so that changes and deletions go, too; the producer is killed."""
+        self.sql("CREATE TABLE out AS SELECT id, part, d, ts, tz, n92, b, at, by, i8 FROM many WHERE part <> 'edge'; ALTER TABLE out ADD PRIMARY KEY (id, part)")
+        env, before, self.table = self.env, self.env, "out"
+        self.topic = f"{self.prefix}_out"
+        self.env = env = dict(env, KAFKA_TOPIC=self.topic, KAFKA_GROUP=self.topic, PGCH_TABLE_METHOD="outbox", CH_TABLE="out", PGCH_KAFKA_DEBEZIUM_DECIMAL="string")
+        self.command = lambda verb, *arguments: [PGCH, verb, "--table", "out", *arguments]
+        self.pgch("setup", "--apply")
+        self.sql("UPDATE out SET id = id")
+        self.pgch("produce", "--once")
+        problems = []
+        for change in ("UPDATE out SET i8 = -i8, at = NULL WHERE id % 3 = 0", "DELETE FROM out WHERE id % 5 = 0", "UPDATE out SET id = id + 500000 WHERE id % 11 = 1"):
+            self.sql(change)
+            self.kill_often("produce", 1, problems)
+        if problems:
+            fail(problems[0])
+        self.pgch("produce", "--once")
+        rows = replay(self.topic)
+        source = {(r["id"], r["part"]): r for r in json.loads(self.sql(
+            "SELECT json_agg(json_build_object('id', id, 'part', part, 'd', d - date '1970-01-01', 'ts', (extract(epoch FROM ts) * 1000000)::bigint, 'n92', n92::text, 'b', b, 'at', at, "
+            "'by', replace(encode(by, 'base64'), E'\n', ''), 'i8', i8, 'tz', to_char(tz AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))) FROM out"))}
+        if rows != source:
+            wrong = [k for k in set(rows) | set(source) if rows.get(k) != source.get(k)]
+            fail(f"a consumer of Debezium's events has {len(rows)} rows for {len(source)}, {len(wrong)} others: {[(rows.get(k), source.get(k)) for k in wrong[:2]]}")
+        self.pgch("consume", "--once")
+        self.pgch("verify")
+        say(f"debezium: a consumer of ten lines and pgch's own rebuild {len(source)} rows from what pgch produce wrote, killed {self.kills['produce']} times")
+        self.env = before
+
     def run(self, kills):
         self.prepare()
         self.start_worker()
@@ -206,6 +250,7 @@ class Debezium(System):
         self.kills_while_it_streams(kills)
         self.what_can_not_be_moved()
         self.expect_all_equal(f"after changes and the kills {self.kills}")
+        self.what_pgch_writes()
 
     def close(self, keep):
         if self.worker:

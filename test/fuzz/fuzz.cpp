@@ -1,6 +1,6 @@
 // libFuzzer's entry for all decoders of strangers' bytes. Which one is named by PGCH_TEST_FUZZ: a type of `types`
-// below, or "copy", "json", "native", "native_message", "avro", "avro_schema", "type_name". test/fuzz/run.sh runs them
-// all.
+// below, or "copy", "debezium", "json", "native", "native_message", "avro", "avro_schema", "type_name".
+// test/fuzz/run.sh runs them all.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -12,6 +12,7 @@
 #include "avro/writer_schema.h"
 #include "clickhouse/native_block.h"
 #include "clickhouse/types.h"
+#include "codec/debezium.h"
 #include "codec/native_message.h"
 #include "model/packed.h"
 #include "pg/types.h"
@@ -170,6 +171,80 @@ void fuzz_json(Bytes input) {
   if (*read == codec::Decoded::rows) check_row(batch);
 }
 
+// A table of every form, the names of its columns short enough to be found.
+std::shared_ptr<const TableSchema> debezium_table() {
+  auto schema = std::make_shared<TableSchema>();
+  const char* const types[][2] = {{"Int64", "bigint"},
+                                  {"Nullable(Date32)", "date"},
+                                  {"Nullable(DateTime64(6, 'UTC'))", "timestamp(3) without time zone"},
+                                  {"Nullable(Time64(6))", "time without time zone"},
+                                  {"Nullable(Decimal(20, 4))", "numeric(20,4)"},
+                                  {"Nullable(String)", "numeric"},
+                                  {"Nullable(String)", "interval"},
+                                  {"Nullable(String)", "bit(12)"},
+                                  {"Nullable(String)", "time with time zone"},
+                                  {"Nullable(String)", "geometry"},
+                                  {"Tuple(Float64, Float64)", "point"},
+                                  {"Map(String, Nullable(String))", "hstore"},
+                                  {"Array(Nullable(Date32))", "date[]"},
+                                  {"Nullable(String)", "bytea"},
+                                  {"Nullable(String)", "timestamp with time zone"}};
+  for (const auto& [type, source] : types) {
+    ColumnSpec spec = spec_of(type);
+    spec.name = std::string(1, static_cast<char>('a' + schema->columns.size()));
+    spec.source_type = source;
+    spec.key = schema->columns.empty();
+    if (spec.source_type == "bytea") spec.kind = Kind::bytes;
+    schema->columns.push_back(std::move(spec));
+  }
+  schema->key_order = {"a"};
+  return schema;
+}
+
+void fuzz_debezium(Bytes input) {
+  static const auto schema = debezium_table();
+  if (input.empty()) return;
+  // The first byte: which modes, and whether it is the message, its row, a key, or a schema with a row.
+  const auto choice = std::to_integer<unsigned>(input[0]);
+  const std::string text(as_text(input.subspan(1)));
+  codec::DebeziumDecoderOptions options;
+  options.modes.decimal_as_string = (choice & 8U) != 0;
+  options.modes.binary = (choice & 16U) != 0 ? codec::DebeziumModes::Binary::hex : codec::DebeziumModes::Binary::base64;
+  options.version_by_lsn = (choice & 32U) == 0;
+  options.row.ignore_unknown_fields = true;
+  codec::DebeziumDecoder decoder(schema, options);
+  const std::string event = R"({"before":null,"source":{"lsn":1},"op":"u","after":)";
+  std::string message = text;
+  if ((choice & 3U) == 1) message = event + "{\"a\":1," + text + "}}";
+  if ((choice & 3U) == 3) {
+    const std::size_t cut = text.find('\n');
+    message = R"({"schema":{"type":"struct","fields":[{"field":"after","fields":[)" + text.substr(0, cut) +
+              R"(]}]},"payload":)" + event + "{\"a\":1," + (cut == std::string::npos ? "" : text.substr(cut + 1)) +
+              "}}}";
+  }
+  RowBatch batch;
+  batch.reset(schema);
+  const bool key_only = (choice & 3U) == 2;
+  const auto decoded =
+      decoder.append({text, key_only ? std::string_view() : std::string_view(message), !key_only}, batch);
+  require(decoded && (*decoded == codec::Decoded::rows || batch.rows == 0), "a refused message leaves no rows");
+  for (const Column& column : batch.columns)
+    require(batch.rows != 0 || column.bytes() == 0, "a refused message leaves nothing behind");
+  if (batch.rows == 0 || key_only) return;
+  // What was read can be written, and comes back the same. Times as strings may be finer than the mode's numbers.
+  codec::DebeziumEncoder encoder(options.modes);
+  std::string out;
+  require(encoder.open(schema).operator bool(), "the table has a form");
+  if (encoder.append_value(batch, 0, out) != npos) return;
+  RowBatch back;
+  back.reset(schema);
+  const auto again = decoder.append({text, out, true}, back);
+  const bool removed = batch.op_of(0) == RowOp::remove;
+  require(again && *again == codec::Decoded::rows, "its message can be read");
+  back.version = batch.version;
+  if (options.version_by_lsn && !removed) require(content_hash(back) == content_hash(batch), "it comes back the same");
+}
+
 void fuzz_native(Bytes input) {
   auto schema = std::make_shared<TableSchema>();
   schema->columns = {spec_of("Nullable(Int32)"), spec_of("String")};
@@ -323,6 +398,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_type(type->second, input);
   } else if (name == "copy") {
     fuzz_copy(input);
+  } else if (name == "debezium") {
+    fuzz_debezium(input);
   } else if (name == "json") {
     fuzz_json(input);
   } else if (name == "native") {
@@ -337,7 +414,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz_type_name(input);
   } else if (name == "list") {
     for (const auto& [one, type] : types()) std::printf("%s\n", one.c_str());
-    std::printf("copy\njson\nnative\nnative_message\navro\navro_schema\ntype_name\n");
+    std::printf("copy\ndebezium\njson\nnative\nnative_message\navro\navro_schema\ntype_name\n");
     std::fflush(stdout);
     std::_Exit(0);  // libFuzzer takes an exit() for a crash
   } else {

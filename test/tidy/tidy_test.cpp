@@ -207,7 +207,7 @@ TEST_CASE("a setting that a message names exists") {
   std::set<std::string> known;
   for (const auto& setting : pgch::config_settings()) known.insert(setting.name);
   const std::regex literal(R"re("((?:[^"\\]|\\.)*)")re");
-  const std::regex setting(R"(\b(?:postgres|kafka|clickhouse|batch|limits|log|table|columns)\.[a-z_]+)");
+  const std::regex setting(R"((?:^|[^.\w])((?:postgres|kafka|clickhouse|batch|limits|log|table|columns)\.[a-z_]+))");
   std::vector<std::string> breaches;
   for (const char* under : {"lib", "cli"}) {
     for (const auto& path : sources(under)) {
@@ -218,7 +218,7 @@ TEST_CASE("a setting that a message names exists") {
         for (std::sregex_iterator text(lines[i].begin(), lines[i].end(), literal), end; text != end; ++text) {
           const std::string inside = (*text)[1];
           for (std::sregex_iterator name(inside.begin(), inside.end(), setting); name != end; ++name) {
-            if (!known.contains(name->str())) breaches.push_back(where(path, i) + ": " + name->str());
+            if (!known.contains((*name)[1])) breaches.push_back(where(path, i) + ": " + (*name)[1].str());
           }
         }
       }

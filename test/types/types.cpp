@@ -27,6 +27,7 @@
 #endif
 #include "base/bytes.h"
 #include "base/try.h"
+#include "codec/debezium.h"
 #include "codec/json_row.h"
 #include "codec/native_message.h"
 #include "pgch/extract/scan.h"
@@ -269,6 +270,36 @@ Result<void> by_native(const RowBatch& batch) {
   return halt(Errc::data, "native: the rows come back as others");
 }
 
+// As Debezium's events, by the connector's default modes; every seventh row also by others.
+Result<void> by_debezium(const RowBatch& batch, const codec::DebeziumModes& modes, std::size_t step) {
+  codec::DebeziumEncoder encoder(modes);
+  if (auto opened = encoder.open(batch.schema); !opened) return {};  // bit varying: it says so
+  codec::DebeziumDecoderOptions options;
+  options.row.bytes_max = 1U << 30;
+  options.modes = modes;
+  options.wide_years = true;
+  codec::DebeziumDecoder decoder(batch.schema, options);
+  RowBatch back;
+  std::string message;
+  for (std::size_t r = 0; r < batch.rows; r += step) {
+    message.clear();
+    back.reset(batch.schema);
+    if (encoder.append_value(batch, r, message) != npos) {
+      // A numeric that is no number has no form in the mode precise.
+      if (!modes.decimal_as_string && batch.schema->columns[1].source_type.rfind("numeric(", 0) == 0) continue;
+      return halt(Errc::data, "debezium: a value has no message");
+    }
+    PGCH_ASSIGN(const codec::Decoded decoded, decoder.append({{}, message, true}, back));
+    if (decoded != codec::Decoded::rows)
+      return halt(Errc::data, "debezium: " + decoder.reason() + " in " + message.substr(0, 300));
+    const std::size_t columns[] = {0, 1};
+    if (hash_row(batch, r, columns) != hash_row(back, 0, columns))
+      return halt(Errc::data,
+                  "debezium: row " + std::to_string(r) + " comes back as another: " + message.substr(0, 300));
+  }
+  return {};
+}
+
 struct Way {
   std::string name, table;
   const ClickHouseOptions* options;
@@ -301,6 +332,12 @@ Result<bool> move(World& world, const Case& c, const Way& way, bool json) {
     if (number == 1) PGCH_TRY(loader->prepare(*batch.schema));
     flagged = is_nested(batch.schema->columns[1].kind) && batch.schema->columns[1].nullable;
     if (json) PGCH_TRY(by_json(batch));
+    if (json) {
+      using Modes = codec::DebeziumModes;
+      PGCH_TRY(by_debezium(batch, {}, 1));
+      PGCH_TRY(by_debezium(batch, {Modes::Time::microseconds, true, Modes::Binary::hex}, 7));
+      PGCH_TRY(by_debezium(batch, {Modes::Time::adaptive_time_microseconds, false, Modes::Binary::base64_url}, 7));
+    }
     if (way.options == &world.embedded) {
       PGCH_TRY(by_native(batch));
       PGCH_TRY(by_avro(batch));
