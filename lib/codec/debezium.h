@@ -47,6 +47,9 @@ class DebeziumEncoder final : public RowEncoder {
   std::size_t append_value(const RowBatch& batch, std::size_t row, std::string& out) const override;
   /// {"id":1}; nothing if the table has no key.
   std::size_t append_key(const RowBatch& batch, std::size_t row, std::string& out) const override;
+  std::string_view no_form() const noexcept override {
+    return "holds text that is not UTF-8 or not JSON, or a number that Debezium has no form for: it can't be written";
+  }
   bool writes_deletions() const noexcept override { return true; }
 
  private:

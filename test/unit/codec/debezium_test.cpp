@@ -40,7 +40,7 @@ class Reader {
   }
   bool take(const std::string& value, const std::string& key = "", bool tombstone = false,
             std::optional<std::uint64_t> version = {}) {
-    const auto decoded = decoder.append({key, value, !tombstone, version}, batch);
+    const auto decoded = decoder.append({key, value, !tombstone, version.has_value(), version}, batch);
     return decoded && *decoded == Decoded::rows;
   }
   bool take_row(const std::string& after, const std::string& op = "c") {
