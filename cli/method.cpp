@@ -37,28 +37,6 @@ std::string key_missing(const TableConfig& table) {
       table.name, table.method);
 }
 
-Result<std::string> index_name(const TableConfig& table, const std::string& column, const std::string& suffix) {
-  // A name's limit is 63 bytes. What has to be cut is told apart by its length and sum, or a second table would get no
-  // index.
-  std::string name = bare_name(table) + "_" + column + "_" + suffix;
-  if (name.size() > 63) {
-    unsigned sum = 0;
-    for (const char c : name) sum = sum * 31 + static_cast<unsigned char>(c);
-    std::size_t cut = 63 - 9;
-    while (cut > 0 && (static_cast<unsigned char>(name[cut]) & 0xC0) == 0x80) --cut;
-    name = name.substr(0, cut) + fmt::format("_{:08x}", sum);
-  }
-  return quote_postgres(name);
-}
-
-Result<std::string> index_in_schema(const TableConfig& table, const std::string& column, const std::string& suffix) {
-  auto name = quote_postgres_table(table.name);
-  if (!name) return std::move(name).error();
-  auto index = index_name(table, column, suffix);
-  if (!index) return std::move(index).error();
-  return (name->find("\".\"") == std::string::npos ? "" : name->substr(0, name->find("\".\"") + 2)) + *index;
-}
-
 Result<std::string> key_list(const SourceTable& described) {
   std::string key;
   for (const std::size_t i : key_indexes(described.schema)) {

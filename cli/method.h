@@ -23,7 +23,7 @@ struct Method {
   /// Statements that make, or take away, what the method needs at PostgreSQL. `described` has a key.
   Result<std::vector<std::string>> (*setup_sql)(PostgresSession& source, const TableConfig& table,
                                                 const SourceTable& described);
-  Result<std::vector<std::string>> (*teardown_sql)(const TableConfig& table);
+  Result<std::vector<std::string>> (*teardown_sql)(PostgresSession& source, const TableConfig& table);
   /// A statement that has the row whose key is $1, $2 … moved once more, and returns a row if it is there.
   Result<std::string> (*again_sql)(PostgresSession& source, const TableConfig& table, const SourceTable& described);
   /// How many rows wait; nullopt if the method can't tell.
@@ -42,10 +42,18 @@ Result<PostgresSession::Row> facts_of(PostgresSession& source, const TableConfig
 void tell_unreadable(const TableConfig& table, Findings& found);
 /// What is wrong with a table without a key, and what mends it; without a full stop.
 std::string key_missing(const TableConfig& table);
-/// "<table>_<column>_<suffix>", quoted; cut, with a sum, where it would be longer than a name may be.
-Result<std::string> index_name(const TableConfig& table, const std::string& column, const std::string& suffix);
-/// The same in the table's schema, as DROP INDEX wants it.
-Result<std::string> index_in_schema(const TableConfig& table, const std::string& column, const std::string& suffix);
+/// The index "<table>_<column>_<suffix>" of the method's column; its name is cut, with a sum, where it would be longer
+/// than a name may be.
+struct MethodIndex {
+  const std::string& column;
+  const char* suffix;
+};
+/// Appends the statements that make it, if it isn't there, without holding up writers; `definition` is what follows the
+/// table's name. A partitioned table's is made on each partition and attached, since it can't be made concurrently.
+Result<void> add_index(PostgresSession& source, const TableConfig& table, const MethodIndex& index,
+                       const std::string& definition, std::vector<std::string>& out);
+/// The statement that drops it, if it is there.
+Result<std::string> drop_index(PostgresSession& source, const TableConfig& table, const MethodIndex& index);
 /// The source's own names of the key's columns, quoted, with commas between them.
 Result<std::string> key_list(const SourceTable& described);
 /// "key" = $1 AND …: the condition for one row.

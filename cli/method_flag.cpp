@@ -85,28 +85,27 @@ Result<std::vector<std::string>> setup_sql(PostgresSession& source, const TableC
   if (!name) return std::move(name).error();
   auto flag = quote_postgres(table.flag_column);
   if (!flag) return std::move(flag).error();
-  auto index = index_name(table, table.flag_column, "unsent");
-  if (!index) return std::move(index).error();
   auto key = key_list(described);
   if (!key) return std::move(key).error();
   std::vector<std::string> out{"ALTER TABLE " + *name + " ADD COLUMN IF NOT EXISTS " + *flag +
                                " BOOLEAN DEFAULT FALSE"};
   // Without it each batch reads past all rows that were sent before.
-  if (!key->empty())
-    out.push_back("CREATE INDEX CONCURRENTLY IF NOT EXISTS " + *index + " ON " + *name + " (" + *key + ") WHERE " +
-                  *flag + " IS NOT TRUE");
+  if (!key->empty()) {
+    auto added =
+        add_index(source, table, {table.flag_column, "unsent"}, "(" + *key + ") WHERE " + *flag + " IS NOT TRUE", out);
+    if (!added) return std::move(added).error();
+  }
   return out;
 }
 
-Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
+Result<std::vector<std::string>> teardown_sql(PostgresSession& source, const TableConfig& table) {
   auto name = quote_postgres_table(table.name);
   if (!name) return std::move(name).error();
   auto flag = quote_postgres(table.flag_column);
   if (!flag) return std::move(flag).error();
-  auto index = index_in_schema(table, table.flag_column, "unsent");
-  if (!index) return std::move(index).error();
-  return std::vector<std::string>{"DROP INDEX CONCURRENTLY IF EXISTS " + *index,
-                                  "ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *flag};
+  auto drop = drop_index(source, table, {table.flag_column, "unsent"});
+  if (!drop) return std::move(drop).error();
+  return std::vector<std::string>{*drop, "ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *flag};
 }
 
 Result<std::string> again_sql(PostgresSession&, const TableConfig& table, const SourceTable& described) {

@@ -95,7 +95,7 @@ Result<std::vector<std::string>> setup_sql(PostgresSession& source, const TableC
   return outbox_setup_sql(options_of(table), described);
 }
 
-Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
+Result<std::vector<std::string>> teardown_sql(PostgresSession&, const TableConfig& table) {
   auto statements = outbox_teardown_sql(options_of(table));
   // An outbox that was named may be the user's own.
   if (statements && !table.outbox.empty()) statements->pop_back();

@@ -149,15 +149,14 @@ Result<void> column_sql(PostgresSession& source, const TableConfig& table, const
   if (!name) return std::move(name).error();
   auto column = quote_postgres(table.poll.xid_column);
   if (!column) return std::move(column).error();
-  auto index = index_name(table, table.poll.xid_column, "order");
-  if (!index) return std::move(index).error();
   auto key = key_list(described);
   if (!key) return std::move(key).error();
   out.push_back("ALTER TABLE " + *name + " ADD COLUMN IF NOT EXISTS " + *column + " xid8 NOT NULL DEFAULT '0'");
   out.push_back("ALTER TABLE " + *name + " ALTER COLUMN " + *column + " SET DEFAULT pg_current_xact_id()");
-  if (!key->empty())
-    out.push_back("CREATE INDEX CONCURRENTLY IF NOT EXISTS " + *index + " ON " + *name + " (" + *column + ", " + *key +
-                  ")");
+  if (!key->empty()) {
+    auto added = add_index(source, table, {table.poll.xid_column, "order"}, "(" + *column + ", " + *key + ")", out);
+    if (!added) return added;
+  }
   if (!table.poll_updates) return {};
   auto function = beside(source, table, "\"_pgch_poll\"");
   if (!function) return std::move(function).error();
@@ -207,7 +206,7 @@ Result<std::vector<std::string>> setup_sql(PostgresSession& source, const TableC
 }
 
 // The cursors' table may be other tables', too: it stays.
-Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
+Result<std::vector<std::string>> teardown_sql(PostgresSession& source, const TableConfig& table) {
   auto name = quote_postgres_table(table.name);
   if (!name) return std::move(name).error();
   std::vector<std::string> out;
@@ -215,10 +214,10 @@ Result<std::vector<std::string>> teardown_sql(const TableConfig& table) {
   if (!by_column(table)) return out;
   auto column = quote_postgres(table.poll.xid_column);
   if (!column) return std::move(column).error();
-  auto index = index_in_schema(table, table.poll.xid_column, "order");
-  if (!index) return std::move(index).error();
+  auto drop = drop_index(source, table, {table.poll.xid_column, "order"});
+  if (!drop) return std::move(drop).error();
   out.push_back("DROP TRIGGER IF EXISTS \"_pgch_poll\" ON " + *name);
-  out.push_back("DROP INDEX CONCURRENTLY IF EXISTS " + *index);
+  out.push_back(*drop);
   out.push_back("ALTER TABLE " + *name + " DROP COLUMN IF EXISTS " + *column);
   return out;
 }

@@ -120,7 +120,7 @@ Result<int> teardown(Session& session, const Choice& choice) {
   auto source = open_postgres(session.config.postgres, session.context());
   if (!source) return std::move(source).error();
   for (const TableConfig& table : *tables) {
-    auto statements = method_of(table).teardown_sql(table);
+    auto statements = method_of(table).teardown_sql(**source, table);
     if (!statements) return std::move(statements).error();
     for (const std::string& sql : *statements) {
       show("PostgreSQL", sql);

@@ -336,6 +336,49 @@ def help_names_what_a_flag_takes_and_the_shell_completes(w):
     require("Exit status" in w.pgch("help").stdout, "help says nothing of the exit status")
 
 
+@case
+def a_partitioned_table_is_set_up_and_torn_down(w):
+    """Its index is made on each partition, concurrently, and attached; what is added later has one by itself."""
+    long = "a_partition_whose_name_is_as_long_as_a_name_may_be_at_postgresql"[:63]
+    for method, column, suffix in (("flag", "sent_to_kafka", "unsent"), ("poll", "_pgch_xid", "order")):
+        w.sql(f'''DROP TABLE IF EXISTS t; CREATE SCHEMA IF NOT EXISTS "odd s"; DROP TABLE IF EXISTS "odd s"."t ""1"; CREATE TABLE t (id int, at date, note text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+              CREATE TABLE "odd s"."t ""1" PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+              CREATE TABLE t_2025 PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY HASH (id);
+              CREATE TABLE {long} PARTITION OF t_2025 FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE t_2025_1 PARTITION OF t_2025 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+              INSERT INTO t SELECT i, date '2024-01-01' + i, 'n' FROM generate_series(1, 700) i''')
+        there = [*w.fresh("p-" + method), "--table", "t", "--method", method]
+        index = f"t_{column}_{suffix}"
+        valid = f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{index}')"
+        indexed = f"SELECT count(*) FROM pg_partition_tree('t') p WHERE EXISTS (SELECT 1 FROM pg_partition_tree('{index}') x JOIN pg_index i ON i.indexrelid = x.relid WHERE i.indrelid = p.relid AND i.indisvalid)"
+        out = w.expect(0, ["CONCURRENTLY", "ATTACH PARTITION", "Nothing was changed"], "setup", *there)
+        require(w.sql(f"SELECT to_regclass('{index}') IS NULL") == "t", out.stdout)
+        w.expect(0, "Done", "setup", "--apply", *there)
+        require((w.sql(valid), w.sql(indexed)) == ("t", "5"), f"{method}: {w.sql(valid)} {w.sql(indexed)}")
+        w.expect(0, "index on", "check", *there)
+        w.expect(0, "Done: 700 rows", "run", "--once", *there)
+        # Again, with a partition that is new: nothing to do.
+        w.sql("CREATE TABLE t_2026 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2027-01-01'); INSERT INTO t VALUES (1000, '2026-02-02', 'new')")
+        out = w.expect(0, "Done", "setup", "--apply", *there)
+        require("ATTACH" not in out.stdout and w.sql(indexed) == "6", out.stdout)
+        # One that was cut off goes on.
+        w.sql(f"DROP INDEX {index}")
+        w.sql(next(line for line in w.pgch("setup", *there).stdout.splitlines() if line.startswith("CREATE INDEX")))
+        require(w.sql(valid) == "f", "an index on the parent alone is valid")
+        w.expect(0, "Done", "setup", "--apply", *there)
+        require((w.sql(valid), w.sql(indexed)) == ("t", "6"), f"{method}: {w.sql(valid)} {w.sql(indexed)}")
+        w.expect(0, "Done: 1 row", "run", "--once", *there)
+        w.expect(0, "Nothing was changed", "teardown", *there)
+        w.expect(0, "Done", "teardown", "--apply", *there)
+        require(w.sql(f"SELECT to_regclass('{index}') IS NULL, NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = '{column}' AND NOT attisdropped)") == "t|t",
+                f"{method}: teardown left something")
+    w.sql('DROP TABLE t; DROP SCHEMA "odd s"')
+    # A plain table as before.
+    w.table(flag="")
+    there = [*w.fresh("p-plain"), "--table", "t"]
+    w.expect(0, "CREATE INDEX CONCURRENTLY", "setup", "--apply", *there)
+    w.expect(0, "DROP INDEX CONCURRENTLY", "teardown", "--apply", *there)
+
+
 def main():
     world = World()
     world.sql(f"CREATE DATABASE {DATABASE}", "postgres")
