@@ -28,9 +28,10 @@ bool hide_passwords(int argc, char** argv) {
   bool found = false;
   for (int i = 1; i < argc; ++i) {
     char* begin = std::strstr(argv[i], "://");
-    char* const keyword = std::strstr(argv[i], "password=");
-    if (keyword != nullptr) {
-      for (char* c = keyword + 9; *c != '\0' && *c != '&' && *c != ' '; ++c) *c = 'x';
+    for (const char* secret : {"password=", "registry_token="}) {
+      char* const keyword = std::strstr(argv[i], secret);
+      if (keyword == nullptr) continue;
+      for (char* c = keyword + std::strlen(secret); *c != '\0' && *c != '&' && *c != ' '; ++c) *c = 'x';
       found = true;
     }
     if (begin == nullptr) continue;

@@ -164,6 +164,15 @@ class Avro(System):
         self.registry_does("continue")
         self.ask("/config", {"compatibility": "BACKWARD"})
 
+    def checked(self):
+        """What check says of the registry, and that no hint of it has the token."""
+        if "schema registry at " + self.registry not in self.pgch("check"):
+            fail("check says nothing of the registry")
+        out = subprocess.run(self.command("check", "--flag-column", "nobody", "--set", "kafka.schema_registry_token=geheim"), capture_output=True, text=True, env=self.env,
+                             cwd=self.work, timeout=120)
+        if out.returncode == 0 or "pgch setup" not in out.stdout + out.stderr or "geheim" in out.stdout + out.stderr:
+            fail(f"the hint of check: {out.stdout} {out.stderr}")
+
     def moved(self, when):
         self.transfer()
         self.expect_equal(when)
@@ -231,6 +240,7 @@ class Avro(System):
 
     def run(self, kills):
         self.prepare()
+        self.checked()
         self.add(1500)
         self.moved("first transfer")
         outage = threading.Thread(target=self.registry_outage)
