@@ -142,6 +142,9 @@ Result<std::string> clickhouse_kafka_ddl(const ClickHouseOptions& options, const
     return halt(Errc::unsupported,
                 "ClickHouse's Kafka engine tells messages' headers since 21.6, so an older one "
                 "can't know which rows it has read twice: use pgch's own consumer.");
+  if (kafka.format != "json" && kafka.format != "native")
+    return halt(Errc::unsupported, "There is no SQL for ClickHouse's Kafka engine that reads the format " +
+                                       kafka.format + ": use pgch's own consumer, or kafka.format = json or native.");
   TargetOptions named = target;
   named.table = ch::target_table(target, schema);
   const ch::Reading reading{kafka, named, schema, server, kafka.format == "native", !schema.key_order.empty()};
