@@ -51,6 +51,7 @@ TEST_CASE("what the Kafka engine can't do rightly is refused with what to do ins
   TableSchema nested = logins(true);
   nested.columns[1].kind = Kind::array;
   nested.columns[1].elements = {{"", Kind::int32, true, false, 0, 0, ""}};
+  CHECK_FALSE(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "debezium"}));
   CHECK(has(text(clickhouse_kafka_ddl({}, {}, nested, "26.7", {"b", "t", "g", "json"})), "may be NULL"));
   CHECK(has(text(clickhouse_kafka_ddl({}, {}, nested, "26.7", {"b", "t", "g", "native"})), "`raw__is_null` UInt8"));
   nested.columns[1].nullable = false;
