@@ -30,8 +30,9 @@ Result<std::string> target_ddl(Session& session, const TableConfig& table, const
 Result<std::string> engine_ddl(Session& session, const TableConfig& table, const TableSchema& schema,
                                const std::string& version) {
   const KafkaOptions kafka = kafka_of(session.config, table);
-  return clickhouse_kafka_ddl(clickhouse_of(session.config, table), target_of(session.config, table), schema, version,
-                              {kafka.bootstrap, kafka.topic, kafka.group + "-clickhouse", kafka.format});
+  return clickhouse_kafka_ddl(
+      clickhouse_of(session.config, table), target_of(session.config, table), schema, version,
+      {kafka.bootstrap, kafka.topic, kafka.group + "-clickhouse", kafka.format, kafka.schema_registry.url});
 }
 
 Result<void> apply_target(Session& session, const TableConfig& table, const TableSchema& schema) {

@@ -2,6 +2,8 @@
 // delivers at least once, so the target is a ReplacingMergeTree that takes a row's second coming for the first.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "clickhouse/ddl.h"
 #include "clickhouse/sql.h"
@@ -18,6 +20,7 @@ struct Reading {
   const TableSchema& schema;
   Version server;
   bool native;
+  bool avro;
   bool keyed;
 };
 
@@ -26,19 +29,55 @@ std::string header(std::string_view name) {
   return fmt::format("_headers.value[indexOf(_headers.name, {})]", quote_text(name));
 }
 
+// Names that Avro has as they are (pgch escapes the others, which the engine does not know).
+bool is_avro_name(std::string_view name) noexcept {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  return plain && !name.empty() && (name[0] < '0' || name[0] > '9') && name.find("_x") == std::string_view::npos;
+}
+
+// What of pgch's Avro the engine reads otherwise, or not at all; empty: it reads the column.
+std::string_view unread_avro(const ColumnSpec& column, bool inside) noexcept {
+  switch (column.kind) {
+    case Kind::uint64:
+      return inside ? "64-bit integers without sign within an array, map or tuple" : "";
+    case Kind::timestamp:
+    case Kind::timestamptz:
+      return column.scale == 3 || column.scale == 6 || column.scale == 9 ? "" : "times with such digits";
+    case Kind::datetime:
+    case Kind::time:
+    case Kind::int256:
+    case Kind::ipv6:
+    case Kind::date16:
+      return "this type";
+    case Kind::tuple:
+      return !column.elements.empty() && is_avro_name(column.elements[0].name) ? "" : "tuples without names";
+    case Kind::map:
+      return column.elements[0].kind == Kind::text && !column.elements[0].nullable ? ""
+                                                                                   : "maps whose keys are no texts";
+    default:
+      return "";
+  }
+}
+
 // The engine reads JSON's base64 and NULL arrays otherwise than pgch writes them.
 Result<void> check_column(const Reading& r, const ColumnSpec& column, bool inside) {
   if (r.native) return {};
   const auto refuse = [&](std::string_view what) {
     return halt(Errc::unsupported,
-                fmt::format("Column {}: ClickHouse's Kafka engine can't read {} from pgch's JSON. Use kafka.format = "
+                fmt::format("Column {}: ClickHouse's Kafka engine can't read {} from pgch's {}. Use kafka.format = "
                             "\"native\", or pgch's own consumer.",
-                            column.name, what));
+                            column.name, what, r.avro ? "Avro" : "JSON"));
   };
+  if (r.avro) {
+    if (!is_avro_name(column.name)) return refuse("such a name");
+    if (const std::string_view what = unread_avro(column, inside); !what.empty()) return refuse(what);
+  }
   if (!inside && is_nested(column.kind) && column.nullable) return refuse("an array, map or tuple that may be NULL");
-  if (inside && column.kind == Kind::bytes) return refuse("bytes within an array, map or tuple");
+  if (!r.avro && inside && column.kind == Kind::bytes) return refuse("bytes within an array, map or tuple");
   for (ColumnSpec element : column.elements) {
-    element.name = column.name;
+    if (!r.avro || column.kind != Kind::tuple) element.name = column.name;
     PGCH_TRY(check_column(r, element, true));
   }
   return {};
@@ -48,7 +87,9 @@ std::string kafka_columns(const Reading& r) {
   std::string out;
   if (r.native) out = "    `_pgch_row` UInt32,\n    `_pgch_version` UInt64,\n    `_pgch_op` UInt8,\n";
   for (const ColumnSpec& c : r.schema.columns) {
-    out += fmt::format("    {} {},\n", quote_name(c.name), wire_type(c, r.server));
+    std::string type = wire_type(c, r.server);
+    if (r.avro && c.kind == Kind::uint64) type = c.nullable ? "Nullable(Decimal(20, 0))" : "Decimal(20, 0)";
+    out += fmt::format("    {} {},\n", quote_name(c.name), type);
     if (is_nested(c.kind) && c.nullable) out += fmt::format("    {} UInt8,\n", quote_name(null_flag_of(c.name)));
   }
   out.resize(out.size() - 2);
@@ -59,7 +100,11 @@ std::string kafka_settings(const Reading& r) {
   std::string out = fmt::format(
       "SETTINGS kafka_broker_list = {},\n    kafka_topic_list = {},\n    kafka_group_name = {},\n    kafka_format = {}",
       quote_text(r.kafka.brokers), quote_text(r.kafka.topic), quote_text(r.kafka.group),
-      r.native ? "'Native'" : "'JSONEachRow'");
+      r.native ? "'Native'"
+      : r.avro ? "'AvroConfluent'"
+               : "'JSONEachRow'");
+  if (r.avro)
+    return out + fmt::format(",\n    format_avro_schema_registry_url = {}", quote_text(r.kafka.schema_registry));
   if (!r.native) out += ",\n    date_time_input_format = 'best_effort'";
   return out;
 }
@@ -68,8 +113,11 @@ std::string selected(const Reading& r) {
   std::string out;
   for (const ColumnSpec& c : r.schema.columns) {
     const std::string name = quote_name(c.name);
-    out +=
-        fmt::format("    {},\n", !r.native && c.kind == Kind::bytes ? "base64Decode(" + name + ") AS " + name : name);
+    std::string value = name;
+    if (!r.native && !r.avro && c.kind == Kind::bytes) value = "base64Decode(" + name + ") AS " + name;
+    if (r.avro && c.kind == Kind::uint64)
+      value = fmt::format("CAST({} AS {}) AS {}", name, wire_type(c, r.server), name);
+    out += "    " + value + ",\n";
     if (is_nested(c.kind) && c.nullable) out += "    " + quote_name(null_flag_of(c.name)) + ",\n";
   }
   // A block of somebody else's lacks the columns that say which rows they are: louder than taking them for one.
@@ -142,15 +190,12 @@ Result<std::string> clickhouse_kafka_ddl(const ClickHouseOptions& options, const
     return halt(Errc::unsupported,
                 "ClickHouse's Kafka engine tells messages' headers since 21.6, so an older one "
                 "can't know which rows it has read twice: use pgch's own consumer.");
-  if (kafka.format != "json" && kafka.format != "native") {
-    return halt(Errc::unsupported,
-                fmt::format("There is no SQL yet by which ClickHouse's Kafka engine reads pgch's format {}: use "
-                            "kafka.format = \"json\" or \"native\", or pgch's own consumer.",
-                            kafka.format));
-  }
+  if (kafka.format == "avro" && kafka.schema_registry.empty())
+    return halt(Errc::config, "The format avro needs a schema registry: set kafka.schema_registry to its address.");
   TargetOptions named = target;
   named.table = ch::target_table(target, schema);
-  const ch::Reading reading{kafka, named, schema, server, kafka.format == "native", !schema.key_order.empty()};
+  const ch::Reading reading{
+      kafka, named, schema, server, kafka.format == "native", kafka.format == "avro", !schema.key_order.empty()};
   PGCH_ASSIGN(const std::vector<std::string> statements, ch::statements_of(reading, options.database));
   return fmt::format("{};\n", fmt::join(statements, ";\n\n"));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ClickHouse's own Kafka engine reads what pgch produces, by the SQL of `pgch ddl --kafka-engine`.
 
-  kafka_engine.py [json|native …] [--kills N] [--seed N]
+  kafka_engine.py [json|native|avro …] [--kills N] [--seed N]
 
 For each format, with a key and without one: the engine's process is killed N times while rows are added and produced; then the target,
 read with FINAL, has every row once with the source's values. Then the whole topic is read once more, as after lost offsets: still once.
@@ -42,14 +42,16 @@ class KafkaEngine(System):
         self.rows = 0
         self.topic += f"_{wire}_{'keyed' if keyed else 'keyless'}"
         self.env["KAFKA_TOPIC"] = self.topic
+        if wire == "avro":
+            self.env["PGCH_KAFKA_SCHEMA_REGISTRY"] = os.environ["PGCH_TEST_REGISTRY"]
 
     def command(self, *arguments):
         return [PGCH, arguments[0], "--table", "user_logins", *arguments[1:]]
 
     def start(self):
         self.sql(f"CREATE DATABASE {self.database}", "postgres")
-        # A table without a key goes by snapshot only. Without NULL arrays: the engine can't read those from JSON.
-        self.sql(TABLE.format(key="PRIMARY KEY" if self.keyed else "NOT NULL", array="int[] NOT NULL" if self.wire == "json" else "int[]", more=""))
+        # A table without a key goes by snapshot only. Without NULL arrays: the engine can't read those from JSON and Avro.
+        self.sql(TABLE.format(key="PRIMARY KEY" if self.keyed else "NOT NULL", array="int[]" if self.wire == "native" else "int[] NOT NULL", more=""))
         self.start_serve()
 
     def make_target(self, group):

@@ -72,7 +72,8 @@ PGCH_EXPORT Result<std::string> clickhouse_ddl(const ClickHouseOptions& options,
 /// What ClickHouse's own Kafka engine needs to know to read a topic that pgch writes.
 struct KafkaEngine {
   std::string brokers, topic, group;
-  std::string format = "json";  ///< or "native"
+  std::string format = "json";    ///< or "native", "avro"
+  std::string schema_registry{};  ///< avro: its address, as the server sees it
 };
 /// The same for a server that reads the topic itself: target, Kafka table and materialized view between them. A row
 /// that the engine reads twice is merged away: by key and version, or without a key by its place in its stream.

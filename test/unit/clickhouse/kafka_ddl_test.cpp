@@ -47,7 +47,8 @@ TEST_CASE("what the Kafka engine can't do rightly is refused with what to do ins
   CHECK(has(text(clickhouse_kafka_ddl({}, ordered, logins(false), "26.7", {})), "table.order_by"));
   CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "21.3", {})), "21.6"));
   CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "key"})), "kafka.format"));
-  CHECK(has(text(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "avro"})), "kafka.format"));
+  CHECK(
+      has(text(clickhouse_kafka_ddl({}, {}, logins(true), "26.7", {"b", "t", "g", "avro"})), "kafka.schema_registry"));
   TableSchema nested = logins(true);
   nested.columns[1].kind = Kind::array;
   nested.columns[1].elements = {{"", Kind::int32, true, false, 0, 0, ""}};
@@ -57,4 +58,27 @@ TEST_CASE("what the Kafka engine can't do rightly is refused with what to do ins
   nested.columns[1].nullable = false;
   nested.columns[1].elements[0].kind = Kind::bytes;
   CHECK(has(text(clickhouse_kafka_ddl({}, {}, nested, "26.7", {"b", "t", "g", "json"})), "bytes within"));
+}
+
+TEST_CASE("the Kafka engine reads Avro by the registry, and what it would read otherwise is refused") {
+  const KafkaEngine avro{"b", "t", "g", "avro", "http://r:8081"};
+  TableSchema table = logins(true);
+  table.columns.push_back({"big", Kind::uint64, true, false, 0, 0, ""});
+  const std::string sql = text(clickhouse_kafka_ddl({}, {}, table, "26.7", avro));
+  CHECK(has(sql, "kafka_format = 'AvroConfluent',\n    format_avro_schema_registry_url = 'http://r:8081'"));
+  CHECK(has(sql, "`big` Nullable(Decimal(20, 0))"));
+  CHECK(has(sql, "CAST(`big` AS Nullable(UInt64)) AS `big`"));
+  CHECK_FALSE(has(sql, "base64Decode"));
+  const auto refused = [&](const ColumnSpec& column) {
+    TableSchema other = logins(true);
+    other.columns.push_back(column);
+    return has(text(clickhouse_kafka_ddl({}, {}, other, "26.7", avro)), "from pgch's Avro");
+  };
+  CHECK(refused({"a b", Kind::int32, true, false, 0, 0, ""}));
+  CHECK(refused({"a_x20", Kind::int32, true, false, 0, 0, ""}));
+  CHECK(refused({"at", Kind::time, true, false, 0, 6, ""}));
+  CHECK(refused({"at", Kind::timestamp, true, false, 0, 0, ""}));
+  CHECK(refused({"a", Kind::array, true, false, 0, 0, "", {{"", Kind::int32, true, false, 0, 0, ""}}}));
+  CHECK(refused({"t", Kind::tuple, false, false, 0, 0, "", {{"x y", Kind::int32, true, false, 0, 0, ""}}}));
+  CHECK_FALSE(refused({"t", Kind::tuple, false, false, 0, 0, "", {{"x", Kind::bytes, true, false, 0, 0, ""}}}));
 }

@@ -264,6 +264,26 @@ TEST_CASE("names of pipelines and topics are safe and never collide") {
                  "share the topic \"t\""));
 }
 
+TEST_CASE("the schema registry has an address, and a user with a password or a token") {
+  const auto config = from_file(
+      "[kafka]\nformat = \"avro\"\nschema_registry = \"https://r:8081\"\nschema_registry_user = \"me\"\n"
+      "schema_registry_password = \"hunter2\"\n");
+  REQUIRE(config);
+  CHECK(config->kafka.schema_registry.url == "https://r:8081");
+  CHECK(config->kafka.schema_registry.user == "me");
+  CHECK(config->kafka.schema_registry.password.reveal() == "hunter2");
+  const auto both =
+      error_of(from_file("[kafka]\nschema_registry_user = \"me\"\nschema_registry_token = \"hunter2\"\n"));
+  CHECK(contains(both, "exclude each other"));
+  CHECK_FALSE(contains(both, "hunter2"));
+  ConfigSources sources;
+  sources.environment = {{"SCHEMA_REGISTRY_URL", "http://r"}, {"PGCH_KAFKA_SCHEMA_REGISTRY_TOKEN", "t"}};
+  const auto from_environment = load_config(sources);
+  REQUIRE(from_environment);
+  CHECK(from_environment->kafka.schema_registry.url == "http://r");
+  CHECK(from_environment->kafka.schema_registry.token.reveal() == "t");
+}
+
 TEST_CASE("docs/CONFIGURATION.md has every setting") {
   const std::string here = __FILE__;
   std::ifstream file(here.substr(0, here.find("test/unit/config")) + "docs/CONFIGURATION.md");
