@@ -36,8 +36,8 @@ std::string command_again(const Session& session, const std::string& verb, const
   };
   if (!session.config_file.empty()) add("-c", session.config_file);
   if (!session.env_file.empty()) add("--env-file", session.env_file);
-  constexpr std::array<std::string_view, 9> kept{"--method", "--from",  "--to",     "--kafka",      "--topic",
-                                                 "--group",  "--state", "--target", "--flag-column"};
+  constexpr std::array<std::string_view, 10> kept{"--method", "--from",   "--to",    "--kafka",  "--topic",
+                                                  "--group",  "--format", "--state", "--target", "--flag-column"};
   for (const ConfigOverride& one : session.overrides) {
     if (one.name.ends_with("password")) continue;
     if (std::find(kept.begin(), kept.end(), one.origin) != kept.end()) {

@@ -67,6 +67,7 @@ CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, con
             "Kafka's brokers, several with commas between them");
     setting(verb, program, "--topic", "TOPIC", "kafka.topic", "Topic");
     setting(verb, program, "--group", "GROUP", "kafka.group", "Consumer group");
+    setting(verb, program, "--format", "FORMAT", "kafka.format", "Messages: json, native or debezium");
   }
   if (wants.batches) {
     setting(verb, program, "--batch-rows", "N", "batch.rows", "Rows of one batch at most");
