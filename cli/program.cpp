@@ -67,7 +67,8 @@ CLI::App* add_verb(CLI::App& app, Program& program, const std::string& name, con
             "Kafka's brokers, several with commas between them");
     setting(verb, program, "--topic", "TOPIC", "kafka.topic", "Topic");
     setting(verb, program, "--group", "GROUP", "kafka.group", "Consumer group");
-    setting(verb, program, "--format", "FORMAT", "kafka.format", "Of the messages: json, native or avro");
+    setting(verb, program, "--format", "FORMAT", "kafka.format",
+            "Of the messages: json, key, native, avro or debezium");
     setting(verb, program, "--schema-registry", "URL", "kafka.schema_registry", "Schema registry, for format avro");
   }
   if (wants.batches) {

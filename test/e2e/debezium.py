@@ -85,12 +85,12 @@ class Debezium(System):
         super().__init__("debezium", seed)
         self.env.pop("KAFKA_TOPIC")
         # A member that comes again under its own name need not wait until the group misses the killed one.
-        self.env.update({"PGCH_KAFKA_FORMAT": "debezium", "PGCH_KAFKA_LIBRDKAFKA": "group.instance.id=one"})
+        self.env.update({"PGCH_KAFKA_LIBRDKAFKA": "group.instance.id=one"})
         self.worker = None
         self.prefix = f"dbz{os.getpid()}"
 
     def command(self, verb, *arguments):
-        return [PGCH, verb, "--table", "many", *arguments]
+        return [PGCH, verb, "--table", "many", *(["--format", "debezium"] if verb == "consume" else []), *arguments]
 
     def settings(self, mode, table="many"):
         more, left_out = MODES[mode][2:]
@@ -160,7 +160,7 @@ class Debezium(System):
     def consume(self, mode, table="many", expect=0):
         before = self.env
         self.env = dict(self.env, **self.settings(mode, table))
-        out = subprocess.run([PGCH, "consume", "--once", "--table", table], capture_output=True, text=True, env=self.env, cwd=self.work, timeout=120)
+        out = subprocess.run([PGCH, "consume", "--once", "--table", table, "--format", "debezium"], capture_output=True, text=True, env=self.env, cwd=self.work, timeout=120)
         self.note(out.stderr)
         self.env = before
         if out.returncode != expect:
@@ -230,7 +230,7 @@ class Debezium(System):
         env, before, self.table = self.env, self.env, "out"
         self.topic = f"{self.prefix}_out"
         self.env = env = dict(env, KAFKA_TOPIC=self.topic, KAFKA_GROUP=self.topic, PGCH_TABLE_METHOD="outbox", CH_TABLE="out", PGCH_KAFKA_DEBEZIUM_DECIMAL="string")
-        self.command = lambda verb, *arguments: [PGCH, verb, "--table", "out", *arguments]
+        self.command = lambda verb, *arguments: [PGCH, verb, "--table", "out", *(["--format", "debezium"] if verb in ("produce", "consume") else []), *arguments]
         self.pgch("setup", "--apply")
         self.sql("UPDATE out SET id = id")
         self.pgch("produce", "--once")
