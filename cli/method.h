@@ -27,7 +27,7 @@ struct Method {
   /// A statement that has the row whose key is $1, $2 … moved once more, and returns a row if it is there.
   Result<std::string> (*again_sql)(PostgresSession& source, const TableConfig& table, const SourceTable& described);
   /// How many rows wait; nullopt if the method can't tell.
-  Result<std::optional<std::uint64_t>> (*unsent)(PostgresSession& source, const TableConfig& table);
+  Result<std::optional<std::uint64_t>> (*unsent)(Session& session, PostgresSession& source, const TableConfig& table);
 };
 
 /// The configuration allows only names that are here.

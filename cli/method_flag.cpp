@@ -118,7 +118,7 @@ Result<std::string> again_sql(PostgresSession&, const TableConfig& table, const 
   return "UPDATE " + *name + " SET " + *flag + " = FALSE WHERE " + *key + " RETURNING 1";
 }
 
-Result<std::optional<std::uint64_t>> unsent(PostgresSession& source, const TableConfig& table) {
+Result<std::optional<std::uint64_t>> unsent(Session&, PostgresSession& source, const TableConfig& table) {
   auto name = quote_postgres_table(table.name);
   if (!name) return std::move(name).error();
   auto flag = quote_postgres(table.flag_column);

@@ -117,7 +117,7 @@ Result<std::string> again_sql(PostgresSession& source, const TableConfig& table,
          *condition + " RETURNING 1";
 }
 
-Result<std::optional<std::uint64_t>> unsent(PostgresSession& source, const TableConfig& table) {
+Result<std::optional<std::uint64_t>> unsent(Session&, PostgresSession& source, const TableConfig& table) {
   auto facts = outbox_facts(source, table);
   if (!facts) return std::move(facts).error();
   if (!facts->exists) return std::optional<std::uint64_t>();

@@ -237,9 +237,14 @@ Result<std::string> again_sql(PostgresSession&, const TableConfig& table, const 
          " WHERE " + *key + " RETURNING 1";
 }
 
-// Only the cursor could tell, and a running pipeline has it.
-Result<std::optional<std::uint64_t>> unsent(PostgresSession&, const TableConfig&) {
-  return std::optional<std::uint64_t>();
+// Behind the cursor, wherever that is kept.
+Result<std::optional<std::uint64_t>> unsent(Session& session, PostgresSession&, const TableConfig& table) {
+  PollOptions options = poll_of(session.config, table);
+  options.postgres.statement_timeout_s = 5;
+  auto rows = poll_unsent(options, session.context());
+  // A number that takes that long isn't worth it.
+  if (!rows && rows.error().code == Errc::timeout) return std::optional<std::uint64_t>();
+  return rows;
 }
 
 }  // namespace

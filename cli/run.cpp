@@ -19,7 +19,7 @@ std::optional<std::uint64_t> rows_waiting(Session& session, const TableConfig& t
   options.statement_timeout_s = 5;
   auto source = open_postgres(options, session.context());
   if (!source) return std::nullopt;
-  const auto rows = method_of(table).unsent(**source, table);
+  const auto rows = method_of(table).unsent(session, **source, table);
   return rows ? *rows : std::nullopt;
 }
 

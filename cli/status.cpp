@@ -80,9 +80,8 @@ void journal_facts(Session& session, const TableConfig& table, Facts& facts) {
 }
 
 void source_facts(Session& session, PostgresSession* source, const TableConfig& table, Facts& facts) {
-  (void)session;
   if (source == nullptr) return;
-  auto unsent = method_of(table).unsent(*source, table);
+  auto unsent = method_of(table).unsent(session, *source, table);
   if (!unsent) {
     facts.error("source_error", unsent.error());
   } else if (*unsent) {

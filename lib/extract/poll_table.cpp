@@ -165,6 +165,10 @@ std::string PollTable::select(const PollCursor& cursor, const std::string& now, 
          " LIMIT " + std::to_string(limit) + ") TO STDOUT (FORMAT binary)";
 }
 
+std::string PollTable::count(const PollCursor& cursor, const std::string& now) const {
+  return "SELECT pg_catalog.count(*) FROM " + catalog.quoted + " t WHERE " + where(cursor, now);
+}
+
 std::string PollTable::select_again() const {
   return "SELECT " + select_list() + ", p.n FROM " + from_keys() + " ORDER BY p.n";
 }

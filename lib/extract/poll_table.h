@@ -24,6 +24,8 @@ struct PollTable : KeyedTable {
   /// COPY of up to `limit` rows behind `cursor`, in order, as the snapshot `now` sees them. Parameters are in settings:
   /// cursor.after in pgch.k0 …; with `bound` (plain) only rows up to the key in pgch.b0 ….
   std::string select(const PollCursor& cursor, const std::string& now, std::uint64_t limit, bool bound) const;
+  /// SELECT of how many rows lie behind `cursor`, with the same settings.
+  std::string count(const PollCursor& cursor, const std::string& now) const;
   /// The rows with the keys in $1 … (text arrays), their number at the end.
   std::string select_again() const;
   /// The highest keys there are, as texts; no row if there is none.

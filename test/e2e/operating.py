@@ -379,6 +379,29 @@ def a_partitioned_table_is_set_up_and_torn_down(w):
     w.expect(0, "DROP INDEX CONCURRENTLY", "teardown", "--apply", *there)
 
 
+@case
+def status_tells_how_many_rows_wait_behind_the_cursor(w):
+    for form in ("snapshots", "xid", "xmin", "plain"):
+        for store in ("file", "database"):
+            w.sql("DROP TABLE IF EXISTS t, pgch_cursor; CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT i, 'n' FROM generate_series(1, 50) i")
+            there = [*w.fresh(f"q-{form}-{store}"), "--table", "t", "--method", "poll", "--set", f"table.poll_form={form}", "--set", f"table.poll_store={store}", "--batch-rows", "7"]
+            status = [*there[:-2]]
+            w.expect(0, "Done", "setup", "--apply", *status)
+            require(facts(w, *status)["unsent_rows"] == 50, f"{form}: {facts(w, *status)}")
+            w.expect(0, "Done: 50 rows", "run", "--once", *there)
+            require(facts(w, *status)["unsent_rows"] == 0, f"{form}: {facts(w, *status)}")
+            w.sql("INSERT INTO t SELECT i, 'n' FROM generate_series(51, 63) i")
+            require(facts(w, *status)["unsent_rows"] == 13, f"{form}: {facts(w, *status)}")
+            # Beside a reader that runs.
+            with Running(w, "run", *there, "--set", "limits.poll=50ms") as child:
+                wait_for(lambda: facts_of_running(w, status) == 0, "status never tells 0: " + child.log)
+                require(child.stop(60) == 0, child.log)
+
+
+def facts_of_running(w, arguments):
+    return json.loads(w.pgch("status", "--json", *arguments).stdout)[0].get("unsent_rows")
+
+
 def main():
     world = World()
     world.sql(f"CREATE DATABASE {DATABASE}", "postgres")

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,11 @@ struct PollOptions {
 /// Batches' versions rise: (timeline - 1) in the upper 12 bits, below it the WAL's flush position, read before the
 /// rows. The cursor is saved when a batch is acknowledged, before that is told; one that can't be read stops open().
 PGCH_EXPORT Result<std::unique_ptr<Extractor>> make_poll(PollOptions options);
+
+/// How many rows wait behind the saved cursor, which a reader may be moving meanwhile; nullopt if that can't be told
+/// (there is no cursor yet and the start is `from_now`, or it is of another table). The xmin form reads the whole
+/// table.
+PGCH_EXPORT Result<std::optional<std::uint64_t>> poll_unsent(const PollOptions& options, const Context& context);
 
 /// The channel that a table's trigger notifies.
 PGCH_EXPORT std::string notify_channel(const TableSchema& table);
