@@ -372,9 +372,11 @@ void fuzz_avro(Bytes input) {
     return made;
   }();
   if (input.empty()) return;
-  avro::AvroRowOptions options;
-  options.ignore_unknown_fields = true;
-  avro::AvroRowDecoder decoder(schema, options, std::make_unique<pgch::test::FakeRegistry>(schemas));
+  // Made once: it is the values that are looked at here, the schemas by avro_schema.
+  static avro::AvroRowDecoder decoder(schema, avro::AvroRowOptions{{}, true},
+                                      std::make_unique<pgch::test::FakeRegistry>(schemas));
+  static avro::AvroRowEncoder encoder(std::make_unique<pgch::test::FakeRegistry>(schemas), "t-value");
+  static const bool opened = static_cast<bool>(encoder.open(schema));
   const bool own = (std::to_integer<unsigned>(input[0]) & 1U) != 0;
   const std::string message = std::string("\0\0\0\0", 4) + (own ? '\1' : '\2') + std::string(as_text(input.subspan(1)));
   RowBatch batch;
@@ -385,9 +387,8 @@ void fuzz_avro(Bytes input) {
     require(batch.rows == 0 && batch.bytes() == 0, "a refused message leaves nothing");
     return;
   }
-  avro::AvroRowEncoder encoder(std::make_unique<pgch::test::FakeRegistry>(schemas), "t-value");
   std::string out;
-  require(encoder.open(schema) && encoder.append_value(batch, 0, out) == npos, "what was read can be written");
+  require(opened && encoder.append_value(batch, 0, out) == npos, "what was read can be written");
   RowBatch back;
   back.reset(schema);
   require(*decoder.append({{}, out}, back) == codec::Decoded::rows && content_hash(back) == content_hash(batch),
