@@ -308,3 +308,17 @@ TEST_CASE("a table's own name is what stands in its quotes, dots included") {
     CHECK(target_name(table) == own);
   }
 }
+
+TEST_CASE("events of a connector may have the columns that are not moved, and the types' years hold for them, too") {
+  const auto config = from_file(
+      "[kafka]\ntopic = \"p.public.{table}\"\nformat = \"debezium\"\ndebezium_time = \"connect\"\nignore_fields = "
+      "[\"x\"]\n"
+      "[types]\nyears = \"0000-9999\"\n[[table]]\nname = \"t\"\nexclude = [\"secret\"]\n");
+  REQUIRE(config);
+  const KafkaOptions kafka = kafka_of(*config, config->tables[0]);
+  CHECK(kafka.topic == "p.public.t");
+  CHECK(kafka.ignore_fields == std::vector<std::string>{"x", "secret", "sent_to_kafka"});
+  CHECK(kafka.debezium.time == "connect");
+  CHECK(kafka.debezium.wide_years);
+  CHECK(contains(error_of(from_file("[kafka]\ndebezium_time = \"seconds\"\n")), "nanoseconds"));
+}
