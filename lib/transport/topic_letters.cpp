@@ -149,9 +149,13 @@ class TopicLetters final : public DeadLetterBox {
     std::vector<Letter> all;
     std::unique_ptr<kafka::Transactions> transactions;
     if (there) {
-      PGCH_ASSIGN(const std::size_t own_max, admin->message_bytes_max(letters_.topic));
+      PGCH_ASSIGN(std::size_t bytes_max, admin->message_bytes_max(letters_.topic));
+      if (again) {
+        PGCH_ASSIGN(const std::size_t theirs, admin->message_bytes_max(source_.topic));
+        bytes_max = std::max(bytes_max, theirs);
+      }
       PGCH_ASSIGN(transactions, kafka::Transactions::open(letters_, "pgch-dead-letters-" + letters_.topic,
-                                                          own_max + room_for_headers, context_));
+                                                          bytes_max + room_for_headers, context_));
       PGCH_ASSIGN(all, read(again));
     }
     std::unordered_map<std::string_view, const Letter*> by_place;
