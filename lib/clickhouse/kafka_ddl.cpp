@@ -190,6 +190,12 @@ Result<std::string> clickhouse_kafka_ddl(const ClickHouseOptions& options, const
     return halt(Errc::unsupported,
                 "ClickHouse's Kafka engine tells messages' headers since 21.6, so an older one "
                 "can't know which rows it has read twice: use pgch's own consumer.");
+  if (kafka.format != "json" && kafka.format != "native" && kafka.format != "avro") {
+    return halt(Errc::unsupported,
+                fmt::format("There is no SQL by which ClickHouse's Kafka engine reads pgch's format {}: use "
+                            "kafka.format = \"json\", \"native\" or \"avro\", or pgch's own consumer.",
+                            kafka.format));
+  }
   if (kafka.format == "avro" && kafka.schema_registry.empty())
     return halt(Errc::config, "The format avro needs a schema registry: set kafka.schema_registry to its address.");
   TargetOptions named = target;

@@ -7,9 +7,9 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/try.h"
-#include "pg/cell_text.h"
 #include "pg/array.h"
 #include "pg/catalog.h"
+#include "pg/cell_text.h"
 #include "pg/connection.h"
 #include "pg/copy_stream.h"
 
