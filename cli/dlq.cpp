@@ -20,7 +20,7 @@ struct Choice {
   std::vector<std::string> places;
   std::string reason;
   bool all = false, yes = false, show_values = false;
-  std::uint64_t at_most = 100;
+  std::optional<std::uint64_t> at_most;  // list: not given, 100 for people, all for programs
 };
 
 std::string time_text(std::int64_t time_us) {
@@ -43,12 +43,17 @@ std::string shown(const std::string& bytes) {
   return out;
 }
 
+// A row's key as PostgreSQL writes it, a message's as it is.
+std::string key_text(const DeadLetter& one) {
+  return one.key_values.empty() ? shown(one.key) : fmt::format("{}", fmt::join(one.key_values, ", "));
+}
+
 std::string as_json(const DeadLetter& one, bool with_values) {
   std::string out = fmt::format("{{\"place\":{},\"time\":{},\"reason\":{},\"stream\":{},\"bytes\":{}",
                                 json_text(one.place), one.time_us < 0 ? "null" : json_text(time_text(one.time_us)),
                                 json_text(one.reason), json_text(one.stream), one.bytes);
   if (with_values) {
-    out += fmt::format(",\"key\":{},\"payload\":{}", json_text(shown(one.key)),
+    out += fmt::format(",\"key\":{},\"payload\":{}", json_text(key_text(one)),
                        one.payload_is_null ? "null" : json_text(shown(one.payload)));
   }
   return out + "}";
@@ -105,7 +110,8 @@ Result<int> list(Session& session, const Choice& choice, bool whole) {
   auto boxes = look(session, choice, whole && choice.show_values);
   if (!boxes) return std::move(boxes).error();
   std::string all;
-  std::uint64_t left = choice.at_most, total = 0;
+  const std::uint64_t at_most = choice.at_most.value_or(session.json ? ~std::uint64_t{0} : 100);
+  std::uint64_t left = at_most, total = 0;
   for (const Box& box : *boxes) {
     total += box.letters.size();
     if (!session.json && !whole && !box.letters.empty()) print_counts(box);
@@ -120,7 +126,7 @@ Result<int> list(Session& session, const Choice& choice, bool whole) {
         print(fmt::format("place    {}\ntime     {}\nstream   {}\nreason   {}\nbytes    {}\n", one.place,
                           time_text(one.time_us), one.stream, one.reason, one.bytes));
         if (choice.show_values)
-          print(fmt::format("key      {}\npayload  {}\n", shown(one.key),
+          print(fmt::format("key      {}\npayload  {}\n", key_text(one),
                             one.payload_is_null ? "(none)" : shown(one.payload)));
       }
     }
@@ -129,8 +135,8 @@ Result<int> list(Session& session, const Choice& choice, bool whole) {
     print("[" + all + "]\n");
   } else if (total == 0) {
     if (!session.quiet) print("There are no dead letters.\n");
-  } else if (!whole && total > choice.at_most) {
-    print(fmt::format("… and {} more (--max)\n", total - choice.at_most));
+  } else if (!whole && total > at_most) {
+    print(fmt::format("… and {} more (--max)\n", total - at_most));
   }
   return exit_done;
 }
@@ -226,7 +232,8 @@ void add_dlq(CLI::App& app, Program& program) {
   command->add_flag("--all", choice->all, "All of them");
   command->add_flag("--yes", choice->yes, "drop: do not ask");
   command->add_flag("--show-values", choice->show_values, "show: the record itself, too");
-  command->add_option("--max", choice->at_most, "list: so many at most (default 100); all are counted")->type_name("N");
+  command->add_option("--max", choice->at_most, "list: so many at most (default 100, with --json all); all are counted")
+      ->type_name("N");
   on_parsed(command, program, [choice](Session& session) { return dlq(session, *choice); });
 }
 

@@ -48,8 +48,13 @@ Result<std::unique_ptr<RowLookup>> lookup_of(Session& session, const TableConfig
     error.message += " With kafka.format = \"key\" the consumer looks the rows up in PostgreSQL.";
     return error;
   }
-  const ScanOptions scan = scan_of(session.config, table);
-  return make_lookup({scan.postgres, scan.table, scan.columns});
+  if (!table.types.empty())
+    return halt(
+        Errc::config,
+        fmt::format("With kafka.format = \"key\" the rows of {} are PostgreSQL's, and so are their columns: leave "
+                    "\"types\" out of [[table]].",
+                    table.name));
+  return make_lookup({session.config.postgres, table.name, table.columns, own_column(table)});
 }
 
 }  // namespace

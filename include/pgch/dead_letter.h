@@ -23,7 +23,7 @@ struct DeadLetter {
   std::string reason;         ///< a sentence; never a value
   std::int64_t time_us = -1;  ///< when it was written, since 1970 UTC; -1: not known
   std::uint64_t bytes = 0;    ///< of its payload as it is kept
-  std::string key, payload;   ///< raw bytes; empty unless asked for
+  std::string key, payload;   ///< raw bytes (a file's key: key_values); empty unless asked for
   bool payload_is_null = false;
   /// In a file: the row's key as texts that PostgreSQL takes, in the key's order; empty if it can't be told.
   std::vector<std::string> key_values;
@@ -45,8 +45,8 @@ class PGCH_EXPORT DeadLetterBox {
   virtual ~DeadLetterBox() = default;
   /// "topic user_events.dlq" or a file's path.
   virtual std::string name() const = 0;
-  /// Oldest first. None if there is no such topic or file. A letter that was written twice (after a crash) is told
-  /// once.
+  /// Oldest first. None if there is no such topic or file. A topic's letter that was written twice (after a crash) is
+  /// told once; a file's, twice.
   virtual Result<std::vector<DeadLetter>> list(bool with_values) = 0;
   /// Hands the letters of these places on again. Errc::not_found, and nothing is done, if a place has none.
   virtual Result<DeadLettersDone> replay(const std::vector<std::string>& places) = 0;

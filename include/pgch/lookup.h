@@ -32,9 +32,10 @@ class PGCH_EXPORT RowLookup {
   virtual Result<void> open(const Context& context) = 0;
   /// Of `keys` only the key's columns count; the rows have the same schema, and are as they are now: never older than
   /// the message that named them, so it is asked where that message's transaction is visible (a standby may lag).
-  /// Error with Recovery::retry: ask again later.
-  virtual Result<Found> look_up(const RowBatch& keys) = 0;
-  /// About how many bytes a row has; bounds a batch's keys.
+  /// Error with Recovery::retry: ask again later; Errc::limit: for fewer keys, since the rows of these have more than
+  /// bytes_max, as row_bytes() knows by now.
+  virtual Result<Found> look_up(const RowBatch& keys, std::size_t bytes_max) = 0;
+  /// About how many bytes a row has, as far as is known; bounds a batch's keys.
   virtual std::size_t row_bytes() const noexcept = 0;
   virtual void close() noexcept = 0;
 };
@@ -43,6 +44,7 @@ struct LookupOptions {
   PostgresOptions postgres;
   std::string table;  ///< "table" or "schema.table"
   ColumnSelection columns;
+  std::string own_column;  ///< of the source's method, never read; it need not be there
 };
 /// Looks up in PostgreSQL, many keys a statement. Needs SELECT on the table.
 PGCH_EXPORT Result<std::unique_ptr<RowLookup>> make_lookup(LookupOptions options);

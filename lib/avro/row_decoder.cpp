@@ -172,6 +172,7 @@ class AvroRowDecoder::Impl {
   }
 
   bool read_row(Plan& plan, std::uint32_t number, ByteReader& in, RowBatch& batch) {
+    plan.reader.begin();
     for (const Plan::Step& step : plan.steps) {
       if (step.column == npos) {
         if (!plan.reader.skip(step.type, in)) return damaged(number);

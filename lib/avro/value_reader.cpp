@@ -10,7 +10,9 @@ namespace pgch::avro {
 namespace {
 
 constexpr unsigned depth_max = 64;
-// Items that take no bytes could be told by the billion in a few bytes.
+// What takes no bytes could be told by the billion in a few bytes. No message is larger than this by default.
+constexpr std::uint64_t idle_max = 16u << 20;
+// In one block, which a few bytes tell.
 constexpr std::uint64_t empty_items_max = 1'024;
 
 // How many items the next block of an array or a map has; empty: the bytes are none.
@@ -21,21 +23,6 @@ std::optional<std::uint64_t> take_block(ByteReader& in) noexcept {
   // A negative count has the block's size behind it, which only those need who skip it.
   if (const auto size = take_long(in); !size || *size < 0) return std::nullopt;
   return ~static_cast<std::uint64_t>(*count) + 1;
-}
-
-// Calls `item` for each item; false as soon as one or a block is none.
-template <class Item>
-bool each_item(ByteReader& in, Item item) {
-  while (true) {
-    const auto count = take_block(in);
-    if (!count) return false;
-    if (*count == 0) return true;
-    for (std::uint64_t i = 0; i < *count; ++i) {
-      const std::size_t before = in.left();
-      if (!item() || !in.ok()) return false;
-      if (before == in.left() && i >= empty_items_max) return false;
-    }
-  }
 }
 
 const ColumnSpec* element_of(const ColumnSpec& tuple, const std::string& name, std::size_t place) noexcept {
@@ -103,6 +90,21 @@ bool resolves_at(const WriterSchema& schema, std::size_t index, const ColumnSpec
 
 bool resolves(const WriterSchema& schema, std::size_t type, const ColumnSpec& column) {
   return resolves_at(schema, type, column, 0);
+}
+
+// Calls `item` for each item; false as soon as one or a block is none.
+template <class Item>
+bool ValueReader::each_item(ByteReader& in, Item item) {
+  while (true) {
+    const auto count = take_block(in);
+    if (!count) return false;
+    if (*count == 0) return true;
+    for (std::uint64_t i = 0; i < *count; ++i) {
+      const std::size_t before = in.left();
+      if (!item() || !in.ok()) return false;
+      if (before == in.left() && (i >= empty_items_max || ++idle_ > idle_max)) return false;
+    }
+  }
 }
 
 // Through unions to the type that is really there.
@@ -256,6 +258,7 @@ bool ValueReader::skip(std::size_t index, ByteReader& in, unsigned depth) {
     case Form::map:
       return each_item(in, [&] { return take_bytes(in).has_value() && skip(type.parts[0], in, depth + 1); });
     case Form::record:
+      if (++idle_ > idle_max) return false;
       for (const WriterType::Field& field : type.fields) {
         if (!skip(field.type, in, depth + 1)) return false;
       }

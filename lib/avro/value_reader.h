@@ -33,6 +33,8 @@ class ValueReader {
  public:
   /// Lent for the reader's life.
   explicit ValueReader(const WriterSchema& schema) : schema_(schema) {}
+  /// Before each message.
+  void begin() noexcept { idle_ = 0; }
   /// Appends one cell. On a fault the column may hold part of it: truncate_column() it.
   Fault read(std::size_t type, const codec::TargetColumn& target, ByteReader& in, Column& column);
   /// Takes a value off that nobody wants.
@@ -48,8 +50,12 @@ class ValueReader {
   Fault pair(const WriterType& type, const ColumnSpec& spec, ByteReader& in, Bytes& out);
   Fault fields(const WriterType& type, const ColumnSpec& spec, ByteReader& in, Bytes& out);
 
+  template <class Item>
+  bool each_item(ByteReader& in, Item item);
+
   const WriterSchema& schema_;
-  Column leaf_;  // one value at a time; its memory is used again
+  std::uint64_t idle_ = 0;  // items and records of this message that took no byte
+  Column leaf_;             // one value at a time; its memory is used again
 };
 
 }  // namespace pgch::avro

@@ -121,6 +121,8 @@ bool parse_interval(std::string_view text, Interval& out) {
   if (text.size() < 2 || text.front() != 'P') return false;
   text.remove_prefix(1);
   Wide months = 0, days = 0, us = 0;
+  const auto fits = [](Wide value, Wide max) { return value <= max && value >= -max - 1; };
+  const auto all_fit = [&] { return fits(months, INT32_MAX) && fits(days, INT32_MAX) && fits(us, INT64_MAX); };
   for (bool clock = false; !text.empty();) {
     if (text.front() == 'T') {
       if (clock) return false;
@@ -146,9 +148,8 @@ bool parse_interval(std::string_view text, Interval& out) {
       days += millionths / 1'000'000;
     else
       return false;
+    if (!all_fit()) return false;  // after each: a stranger may repeat a part until the sum wraps
   }
-  const auto fits = [](Wide value, Wide max) { return value <= max && value >= -max - 1; };
-  if (!fits(months, INT32_MAX) || !fits(days, INT32_MAX) || !fits(us, INT64_MAX)) return false;
   out = {static_cast<std::int64_t>(months), static_cast<std::int64_t>(days), static_cast<std::int64_t>(us)};
   return true;
 }

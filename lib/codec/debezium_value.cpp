@@ -319,7 +319,10 @@ bool DebeziumValues::append_bits(const Form& form, const ColumnSpec& column, std
     return true;
   }
   const auto length = static_cast<std::size_t>(std::max(form.number, 0));
-  if (length == 0 || length > bytes_max_ || bytes_.size() > length / 8 + 1) return wrong();
+  if (length == 0 || length > bytes_max_ || bytes_.size() > (length + 7) / 8) return wrong();
+  if (length % 8 != 0 && bytes_.size() == length / 8 + 1 &&
+      std::to_integer<unsigned>(bytes_.back()) >> (length % 8) != 0)
+    return wrong();
   out += '"';
   for (std::size_t i = length; i-- > 0;) {
     const bool set = i / 8 < bytes_.size() && (std::to_integer<unsigned>(bytes_[i / 8]) >> (i % 8) & 1U) != 0;

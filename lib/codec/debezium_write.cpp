@@ -116,7 +116,7 @@ bool append_number(const Form& form, const ColumnSpec& column, const DebeziumMod
 bool append_ticks(const Form& form, std::int64_t us, std::string_view json, std::string& out) {
   if (form.number == 0 || (form.number == 3 && us % 1000 != 0)) {
     out += json;
-    return true;
+    return !json.empty();
   }
   std::int64_t value = form.number == 3 ? us / 1000 : us;
   if (form.number == 9 && __builtin_mul_overflow(us, 1000, &value)) return false;

@@ -46,11 +46,38 @@ codec::DebeziumDecoderOptions debezium_options(const KafkaOptions& options) {
   return out;
 }
 
+template <std::size_t n>
+bool one_of(const std::array<std::string_view, n>& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+Result<void> check_modes(const DebeziumOptions& modes) {
+  constexpr std::array<std::string_view, 6> time = {
+      "adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"};
+  constexpr std::array<std::string_view, 3> decimal = {"precise", "string", "double"};
+  constexpr std::array<std::string_view, 4> binary = {"bytes", "base64", "base64-url-safe", "hex"};
+  constexpr std::array<std::string_view, 2> version = {"lsn", "offset"};
+  if (one_of(time, modes.time) && one_of(decimal, modes.decimal) && one_of(binary, modes.binary) &&
+      one_of(version, modes.version))
+    return {};
+  return halt(Errc::config, "Kafka: Debezium has no such mode: time " + modes.time + ", decimal " + modes.decimal +
+                                ", binary " + modes.binary + ", version " + modes.version);
+}
+
+// Both lose what PostgreSQL has, or don't say what they mean: they are read only.
+Result<void> check_written(const DebeziumOptions& modes) {
+  if (modes.time != "isostring" && modes.decimal != "double") return {};
+  return halt(Errc::unsupported,
+              "pgch reads Debezium's events with times as ISO strings or decimals as doubles, but doesn't write them: "
+              "let kafka.debezium_time be adaptive, and kafka.debezium_decimal precise or string.");
+}
+
 }  // namespace
 
 Result<void> check_format(const KafkaOptions& options) {
-  constexpr std::array<std::string_view, 4> plain = {"json", "key", "native", "debezium"};
-  if (std::find(plain.begin(), plain.end(), options.format) != plain.end()) return {};
+  constexpr std::array<std::string_view, 3> plain = {"json", "key", "native"};
+  if (one_of(plain, options.format)) return {};
+  if (options.format == "debezium") return check_modes(options.debezium);
   if (options.format != "avro") return halt(Errc::config, "Kafka: there is no format \"" + options.format + "\"");
 #ifdef PGCH_HAVE_AVRO
   if (!options.schema_registry.url.empty()) return {};
@@ -91,7 +118,7 @@ Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& opti
 #endif
   } else if (options.format == "debezium") {
     out = std::make_unique<codec::DebeziumDecoder>(std::move(schema), debezium_options(options));
-  } else {
+  } else {  // json, key: check_format() lets no other through
     out = std::make_unique<codec::JsonRowDecoder>(std::move(schema), json_options(options));
   }
   return out;
@@ -100,8 +127,10 @@ Result<std::unique_ptr<codec::RowDecoder>> make_decoder(const KafkaOptions& opti
 Result<std::unique_ptr<Packer>> make_packer(const KafkaOptions& options, [[maybe_unused]] const Context& context) {
   PGCH_TRY(check_format(options));
   if (options.format == "native") return make_block_packer(options);
-  if (options.format == "debezium")
+  if (options.format == "debezium") {
+    PGCH_TRY(check_written(options.debezium));
     return make_row_packer(options, std::make_unique<codec::DebeziumEncoder>(debezium_options(options).modes));
+  }
 #ifdef PGCH_HAVE_AVRO
   if (options.format == "avro") {
     PGCH_ASSIGN(auto registry, registry::make_schema_registry(options.schema_registry, context));

@@ -78,6 +78,8 @@ Result<kafka::CommittedOffset> committed_at(const KafkaOptions& options, const G
 
 Result<std::vector<GroupMove>> set_group_start(const KafkaOptions& options, const GroupStart& start,
                                                const Context& context) {
+  if (int{start.beginning} + int{start.time_ms.has_value()} + int{!start.offsets.empty()} != 1)
+    return halt(Errc::config, "a group begins at the beginning, at a time or at offsets: say which one");
   PGCH_ASSIGN(const auto admin, kafka::Admin::open(options, context));
   PGCH_ASSIGN(const std::optional<std::int32_t> partitions, admin->partitions(options.topic));
   if (!partitions) return halt(Errc::not_found, "topic " + options.topic + " does not exist");
@@ -96,6 +98,10 @@ Result<std::vector<GroupMove>> set_group_start(const KafkaOptions& options, cons
   for (const auto& [partition, to] : offsets) {
     const auto i = static_cast<std::size_t>(partition);
     const GroupMove move{partition, old[i].offset, to, marks[i].high};
+    if (move.from == move.to) {  // its note stays, too: it may hold a batch under way
+      moves.push_back(move);
+      continue;
+    }
     PGCH_ASSIGN(kafka::CommittedOffset commit, committed_at(options, start, move, old[i].metadata));
     commits.emplace(partition, std::move(commit));
     moves.push_back(move);

@@ -268,14 +268,17 @@ class KafkaReceiver final : public Extractor {
     });
   }
 
-  // At the end of a partition nothing but marks of transactions can lie between the last record and the end. They count
-  // as read: else the group would never reach the end, and whoever waits for that would wait for ever.
+  // At the end of a partition nothing but marks of transactions can lie between the last record and the end, and
+  // nothing but records that are no rows behind the last batch. They count as read: else the group would never reach
+  // the end, and whoever waits for that would wait for ever.
   void pass_marks() {
     const std::lock_guard lock(ownership_->mutex);
     for (auto& [partition, reading] : readings_) {
       Owned& o = ownership_->owned.at(partition);
-      if (reading.reached <= reading.next || reading.replay || !o.out.empty() || o.restart || o.revoking) continue;
-      reading.next = reading.reached;
+      if (reading.replay || !o.out.empty() || o.restart || o.revoking) continue;
+      const std::int64_t end = std::max(reading.next, reading.reached);
+      if (end <= o.done_next) continue;
+      reading.next = end;
       o.done_next = reading.next;
       o.done_waters = reading.waters;
       o.dirty = true;

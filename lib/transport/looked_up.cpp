@@ -39,7 +39,7 @@ class LookedUp final : public Extractor {
   }
 
  private:
-  Result<void> fill(RowBatch& into);
+  Result<void> fill(RowBatch& into, std::size_t bytes_max);
   Result<void> set_aside(const std::vector<Found::Unfit>& unfit, RowBatch& into);
 
   std::unique_ptr<Extractor> inner_;
@@ -57,15 +57,17 @@ Result<Fetch> LookedUp::fetch(RowBatch& into, const BatchLimits& limits, Clock::
     into.reset(keys_.schema);
     return fetched;
   }
-  if (auto filled = fill(into); !filled) {
+  // What was under way comes as it was cut; and a row larger than all limits comes alone.
+  const bool whole = keys_.intent.has_value() || keys_.rows <= 1;
+  if (auto filled = fill(into, whole ? ~std::size_t{0} : limits.bytes_max * 2); !filled) {
     inner_->abandon(keys_.stream, keys_.position);
     return std::move(filled).error();
   }
   return Fetch::rows;
 }
 
-Result<void> LookedUp::fill(RowBatch& into) {
-  PGCH_ASSIGN(Found found, lookup_->look_up(keys_));
+Result<void> LookedUp::fill(RowBatch& into, std::size_t bytes_max) {
+  PGCH_ASSIGN(Found found, lookup_->look_up(keys_, bytes_max));
   into = std::move(found.rows);
   into.stream = keys_.stream;
   into.position = keys_.position;

@@ -241,7 +241,10 @@ class TopicLetters final : public DeadLetterBox {
       headers.push_back({name.c_str(), value});
     }
     // As new as it was at first, so that it doesn't come over rows that were sent after it.
-    if (!message.header(transport::header_version)) headers.push_back({transport::header_version.data(), version});
+    // (Debezium's events say it themselves, in another measure than offsets.)
+    const bool says_itself = source_.format == "debezium" && source_.debezium.version == "lsn";
+    if (!message.header(transport::header_version) && !says_itself)
+      headers.push_back({transport::header_version.data(), version});
     headers.push_back({header_replay_of.data(), ready.letter->told.place});
     kafka::Outgoing out;
     out.key = message.key;

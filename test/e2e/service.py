@@ -179,7 +179,7 @@ def the_units_are_right_and_hardened(w):
                 raise Failed(f"{unit} has no {line}")
         path = os.path.join(folder, os.path.basename(unit))
         with open(path, "w", encoding="utf-8") as f:
-            f.write(text.replace("/usr/bin/pgch", PGCH))  # verify looks for the command
+            f.write(text.replace("/usr/local/bin/pgch", PGCH))  # verify looks for the command
         out = subprocess.run(["systemd-analyze", "verify", path.replace("@", "@shop")], capture_output=True, text=True, timeout=60)
         about = [line for line in out.stderr.splitlines() if "pgch-" in line]
         if out.returncode or about:

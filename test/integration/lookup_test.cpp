@@ -15,7 +15,7 @@ using pgch::testing::TestSchema;
 namespace {
 
 LookupOptions lookup_options(const TestSchema& db, const std::string& table) {
-  return {test_server(), db.table(table), {}};
+  return {test_server(), db.table(table), {}, "sent_to_kafka"};
 }
 
 TableSchema described(TestSchema& db, const std::string& table) {
@@ -77,7 +77,7 @@ TEST_CASE("rows are found by keys of every readable type, and those that are gon
       {R"({"a":"it's \"x\", {}","b":"00000000-0000-0000-0000-00000000002a","c":"2024-02-29T12:34:56.789012Z","d":"-1.250","e":"1944-03-15","f":true,"g":"AP8n","h":-3})",
        R"({"a":"gone","b":"00000000-0000-0000-0000-00000000002a","c":"2024-02-29T12:34:56.789012Z","d":"-1.250","e":"1944-03-15","f":true,"g":"AP8n","h":-3})",
        R"(["","ffffffff-ffff-ffff-ffff-ffffffffffff","1999-12-31T23:59:59Z","0.000","2024-01-01",false,"",0])"});
-  const Found found = must(lookup->look_up(keys.batch));
+  const Found found = must(lookup->look_up(keys.batch, ~std::size_t{0}));
   REQUIRE(found.rows.rows == 2);
   CHECK(found.unfit.empty());
   std::map<std::uint32_t, std::string> rows;
@@ -96,18 +96,80 @@ TEST_CASE("many keys take several statements, and a lost connection is made agai
   std::vector<std::string> messages;
   for (int i = 1; i <= 25'000; ++i) messages.push_back(std::to_string(i));
   const Keys keys(described(db, "t"), messages);
-  Found found = must(lookup->look_up(keys.batch));
+  Found found = must(lookup->look_up(keys.batch, ~std::size_t{0}));
   REQUIRE(found.rows.rows == 12'500);
   for (std::uint32_t r = 0; r < found.rows.rows; ++r) {
     const auto id = static_cast<std::int64_t>(found.rows.ordinals[r]) + 1;
     REQUIRE(as_json(found.rows, r) == "{\"id\":" + std::to_string(id) + ",\"name\":\"n" + std::to_string(id) + "\"}");
   }
   kill_sessions(db);
-  const auto lost = lookup->look_up(keys.batch);
+  const auto lost = lookup->look_up(keys.batch, ~std::size_t{0});
   REQUIRE_FALSE(lost);
   CHECK(lost.error().recovery == Recovery::retry);
-  found = must(lookup->look_up(keys.batch));
+  found = must(lookup->look_up(keys.batch, ~std::size_t{0}));
   CHECK(found.rows.rows == 12'500);
+}
+
+TEST_CASE("keys that PostgreSQL refuses are set aside without their value, and the others are found") {
+  TestSchema db;
+  db.run(
+      "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE t (m mood, note text, PRIMARY KEY (m, note)); "
+      "INSERT INTO t VALUES ('good', 'a'), ('bad', 'b')");
+  auto lookup = must(make_lookup(lookup_options(db, "t")));
+  must(lookup->open(db.context));
+  const Keys keys(described(db, "t"),
+                  {R"(["good","a"])", R"(["awful","secret"])", R"(["bad","b"])", R"(["bad","gone"])"});
+  const Found found = must(lookup->look_up(keys.batch, ~std::size_t{0}));
+  CHECK(found.rows.rows == 2);
+  REQUIRE(found.unfit.size() == 1);
+  CHECK(found.unfit[0].key == 1);
+  CHECK(found.unfit[0].reason.find("22P02") != std::string::npos);
+  CHECK(found.unfit[0].reason.find("awful") == std::string::npos);
+}
+
+TEST_CASE("rows that are larger than the catalog says are looked up in smaller batches, once that is known") {
+  TestSchema db;
+  db.run(
+      "CREATE TABLE t (id int8 PRIMARY KEY, name text); ALTER TABLE t ALTER name SET STORAGE EXTERNAL; "
+      "INSERT INTO t SELECT i, repeat('x', 20000) FROM generate_series(1, 1000) i; ANALYZE t");
+  KeyBroker broker(db, "t");
+  broker.create();
+  std::vector<std::pair<std::string, std::string>> messages;
+  for (int i = 1; i <= 1000; ++i) messages.emplace_back(std::to_string(i), std::to_string(i));
+  broker.produce(messages);
+  Consuming consumer(broker);
+  BatchLimits limits;
+  limits.bytes_max = 2u << 20;
+  std::map<std::int64_t, int> seen;
+  int larger = 0;
+  RowBatch batch;
+  for (int i = 0; i < 300 && seen.size() < 1000; ++i) {
+    const auto fetched = consumer.fetch(batch, limits);
+    if (!fetched) {
+      CHECK(fetched.error().code == Errc::limit);
+      CHECK(fetched.error().recovery == Recovery::retry);
+      ++larger;
+    } else if (*fetched == Fetch::rows) {
+      CHECK(batch.bytes() <= 3 * limits.bytes_max);
+      for (const std::int64_t id : ids_of(batch)) ++seen[id];
+      consumer.settle(must(consumer.intend(batch)));
+    }
+  }
+  CHECK(larger == 1);
+  CHECK(seen.size() == 1000);
+  for (const auto& [id, times] : seen) REQUIRE(times == 1);
+}
+
+TEST_CASE(
+    "keys that are stored as another type than PostgreSQL reads are refused, since a row not found is a deletion") {
+  TestSchema db;
+  db.run("CREATE TABLE t (a inet PRIMARY KEY, n text)");
+  LookupOptions options = lookup_options(db, "t");
+  options.columns.types.as["inet"] = "ipv6";
+  auto lookup = must(make_lookup(options));
+  const auto refused = lookup->open(db.context);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("\"a\"") != std::string::npos);
 }
 
 TEST_CASE("a look-up refuses what it can't tell apart: a table without a key, two rows for one key, other columns") {
@@ -125,15 +187,16 @@ TEST_CASE("a look-up refuses what it can't tell apart: a table without a key, tw
   auto schema = db.session->describe(db.table("twice"), options.columns);
   REQUIRE(schema);
   const Keys twice(schema->schema, {"1"});
-  CHECK(lookup->look_up(twice.batch).error().message.find("several rows for one key") != std::string::npos);
+  CHECK(lookup->look_up(twice.batch, ~std::size_t{0}).error().message.find("several rows for one key") !=
+        std::string::npos);
   lookup = must(make_lookup(lookup_options(db, "t")));
   must(lookup->open(db.context));
   db.run("ALTER TABLE t ADD COLUMN more int");
   const Keys more(described(db, "t"), {"1"});
-  const auto other = lookup->look_up(more.batch);
+  const auto other = lookup->look_up(more.batch, ~std::size_t{0});
   REQUIRE_FALSE(other);
   CHECK(other.error().code == Errc::schema);
-  CHECK(make_lookup({test_server(), "", {}}).error().code == Errc::config);
+  CHECK(make_lookup({test_server(), "", {}, ""}).error().code == Errc::config);
 }
 
 TEST_CASE(

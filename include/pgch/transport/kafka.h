@@ -29,9 +29,11 @@ struct SchemaRegistryOptions {
 
 /// What the messages of the format debezium leave open: modes of the connector that wrote them.
 struct DebeziumOptions {
-  std::string time = "adaptive";    ///< time.precision.mode, for messages without a schema
-  std::string decimal = "precise";  ///< decimal.handling.mode: precise, string; double shows itself; likewise
-  std::string binary = "base64";    ///< binary.handling.mode: base64 (or bytes), base64-url-safe, hex
+  /// time.precision.mode of messages without a schema, and of those that are written: adaptive, connect, microseconds,
+  /// nanoseconds, adaptive_time_microseconds; isostring is read only.
+  std::string time = "adaptive";
+  std::string decimal = "precise";  ///< decimal.handling.mode, likewise: precise, string; double is read only
+  std::string binary = "base64";    ///< binary.handling.mode, of all: base64 (or bytes), base64-url-safe, hex
   std::string version = "lsn";      ///< what orders a row's versions: lsn, or offset (the place in the topic)
   bool wide_years = false;          ///< timestamps reach from year 0000 to 9999, as types.years says
 };
@@ -92,8 +94,9 @@ struct GroupMove {
   std::int64_t from = -1, to = 0, end = 0;  ///< from: -1, if the group had nothing there
 };
 /// Sets where options.group begins to read options.topic when it is started next; it must have no members. What the
-/// group knows of a batch under way is kept: Errc::conflict if the start lies behind one that is not settled. Returns
-/// the partitions that were moved.
+/// group knows of a batch under way is kept: Errc::conflict if the start lies behind one that is not settled, or if the
+/// group has members; Errc::config if messages would be skipped without may_skip; Errc::not_found without the topic.
+/// Returns the partitions that were asked for, those that stay where they are with them.
 PGCH_EXPORT Result<std::vector<GroupMove>> set_group_start(const KafkaOptions& options, const GroupStart& start,
                                                            const Context& context);
 

@@ -191,6 +191,19 @@ TEST_CASE("texts, bits, intervals, maps and points come as pgch's own path bring
   CHECK(has(reader.reason(), "\"iv\""));
 }
 
+TEST_CASE("bits beyond a column's length, and an interval whose parts overflow, are refused") {
+  Reader reader(table({column("iv", "Nullable(String)", "interval"), column("bits", "Nullable(String)", "bit(8)"),
+                       column("four", "Nullable(String)", "bit(4)")}));
+  CHECK(reader.take_row(R"({"id":1,"bits":"gQ==","four":"DQ=="})"));
+  CHECK(has(reader.last(), R"("bits":"10000001","four":"1101")"));
+  CHECK_FALSE(reader.take_row(R"({"id":1,"bits":"AQE="})"));
+  CHECK_FALSE(reader.take_row(R"({"id":1,"four":"HQ=="})"));
+  std::string parts = "PT";
+  for (int i = 0; i < 60'000; ++i) parts += "999999999999999999999999H";
+  CHECK_FALSE(reader.take_row(R"({"id":1,"iv":")" + parts + "\"}"));
+  CHECK_FALSE(reader.take_row(R"({"id":1,"iv":"PT2562047789H"})"));
+}
+
 TEST_CASE("numbers of any size keep every digit") {
   Reader reader(table({column("n", "Nullable(String)", "numeric")}));
   const std::map<std::string, std::string> values{
