@@ -73,6 +73,31 @@ TEST_CASE("the cursor can be kept in the source database") {
   CHECK(says(refused(options, db.context), "is damaged"));
 }
 
+TEST_CASE("how many rows wait behind the cursor is told for each form, before the first start as well") {
+  for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
+    TestSchema db;
+    const ::test::Scratch state;
+    make_table(db, 30);
+    PollOptions options = poll_options(db, "t", state, form);
+    const auto waiting = [&] {
+      const auto rows = poll_unsent(options, db.context);
+      if (!rows) FAIL(rows.error().message);
+      return rows->value_or(9999);
+    };
+    INFO(static_cast<int>(form));
+    CHECK(waiting() == 30);
+    Target target;
+    {
+      auto x = opened(options, db.context);
+      drain(*x, target, db.context, rows_at_once(7));
+    }
+    CHECK(target.rows == 30);
+    CHECK(waiting() == 0);
+    insert(db, 13);
+    CHECK(waiting() == 13);
+  }
+}
+
 TEST_CASE("a start from now leaves out what is there, and finds what is committed later by transactions that run") {
   for (const PollForm form : {PollForm::snapshots, PollForm::xid, PollForm::xmin, PollForm::plain}) {
     TestSchema db;
