@@ -20,7 +20,7 @@ struct Running {
   std::string name;
   std::optional<Pipeline> pipeline;
   std::optional<std::uint64_t> rows_expected;
-  std::string dead_letter_file, dead_letter_topic;
+  std::string dead_letter_file, dead_letter_topic, brokers;
   std::optional<Error> error;
   std::atomic<bool> ended{false};
   bool stored_at_far_end = false;  // the consuming half's numbers are the ones that count
@@ -188,12 +188,14 @@ void tell_of_dead_letters(const std::vector<std::unique_ptr<Running>>& all) {
     if (const std::uint64_t n = stats.produce.rows_rejected; n != 0 && !one->dead_letter_file.empty()) {
       std::cerr << "pgch: " << counted(n, "row") << " of " << one->name << " could not be moved and "
                 << (n == 1 ? "lies" : "lie") << " as " << (n == 1 ? "a dead letter" : "dead letters") << " in "
-                << one->dead_letter_file << "; pgch dlq list, with the same settings, says why\n";
+                << one->dead_letter_file << "; look at the reasons with: jq -r .reason " << one->dead_letter_file
+                << '\n';
     }
     if (const std::uint64_t n = stats.consume.rows_rejected; n != 0 && !one->dead_letter_topic.empty()) {
       std::cerr << "pgch: " << counted(n, "message") << " for " << one->name << " could not be moved and "
                 << (n == 1 ? "lies" : "lie") << " as " << (n == 1 ? "a dead letter" : "dead letters") << " in topic "
-                << one->dead_letter_topic << "; pgch dlq list, with the same settings, says why\n";
+                << one->dead_letter_topic << "; look at the reasons with: kcat -C -e -b " << one->brokers << " -t "
+                << one->dead_letter_topic << " -f '%h\\n'\n";
     }
   }
 }
@@ -208,6 +210,7 @@ Result<int> run_all(Session& session, std::vector<NamedPipeline> pipelines, cons
     running->rows_expected = one.rows_expected;
     running->dead_letter_file = one.dead_letter_file;
     running->dead_letter_topic = one.dead_letter_topic;
+    running->brokers = one.brokers;
     // A transport and a loader mean that the rows are counted where the transport's far end stores them.
     running->stored_at_far_end = one.stages.transport != nullptr && one.stages.loader != nullptr;
     auto pipeline = Pipeline::create(std::move(one.stages), one.options, session.log, system_clock());

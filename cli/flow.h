@@ -17,7 +17,7 @@ struct NamedPipeline {
   PipelineOptions options;
   std::optional<std::uint64_t> rows_expected;  ///< for what is left and when it ends
   std::string dead_letter_file;                ///< of the producing half, or of a direct one
-  std::string dead_letter_topic;               ///< of the consuming half
+  std::string dead_letter_topic, brokers;      ///< of the consuming half
 };
 
 /// Runs all until they end or the session's stop; one that fails doesn't stop the others. Prints progress and the

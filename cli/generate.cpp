@@ -110,8 +110,8 @@ Result<int> generate(Session& session, Asked asked) {
   options.delivery = Delivery::at_least_once;
   if (asked.options.rows_per_s != 0) options.poll = std::chrono::milliseconds(20);
   std::vector<NamedPipeline> pipelines;
-  NamedPipeline one{asked.options.table, std::move(stages), options, {}, {}, {}};
-  if (asked.kafka_to_postgres) one.dead_letter_topic = dead_letter_topic(kafka);
+  NamedPipeline one{asked.options.table, std::move(stages), options, {}, {}, {}, {}};
+  if (asked.kafka_to_postgres) one.dead_letter_topic = dead_letter_topic(kafka), one.brokers = kafka.bootstrap;
   if (asked.options.rows_max != 0 && !asked.kafka_to_postgres) one.rows_expected = asked.options.rows_max;
   pipelines.push_back(std::move(one));
   return run_all(session, std::move(pipelines), "generate");

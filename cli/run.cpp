@@ -34,11 +34,12 @@ Result<int> flow(Session& session, const Choice& choice, Half half, const std::s
   for (const TableConfig& table : *tables) {
     auto stages = stages_of(session, table, half);
     if (!stages) return std::move(stages).error();
-    NamedPipeline one{table.name, *std::move(stages), run_of(session.config, table), {}, {}, {}};
+    NamedPipeline one{table.name, *std::move(stages), run_of(session.config, table), {}, {}, {}, {}};
     if (half != Half::consume) one.dead_letter_file = dead_letters_path(journal_of(session.config, table));
     if (half == Half::consume || (half == Half::whole && session.config.use_kafka)) {
       const KafkaOptions kafka = kafka_of(session.config, table);
       one.dead_letter_topic = dead_letter_topic(kafka);
+      one.brokers = kafka.bootstrap;
     }
     if (half != Half::consume && choice.once && session.log.terminal() && !session.quiet)
       one.rows_expected = rows_waiting(session, table);
